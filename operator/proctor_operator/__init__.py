@@ -1,0 +1,1 @@
+"""Proctor: self-service automations on Kubernetes."""

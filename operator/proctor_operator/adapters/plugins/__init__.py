@@ -1,0 +1,1 @@
+"""Plugins behind their transports, and those that come with the operator."""

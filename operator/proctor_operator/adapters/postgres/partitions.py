@@ -1,0 +1,112 @@
+"""Upkeep of the monthly partitions; months are those of UTC."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+
+PARTITIONED: Final = ("executions", "transitions", "log_chunks", "denials")
+
+_THIS_MONTH: Final = "SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date"
+
+_EXISTING: Final = """
+SELECT child.relname
+FROM pg_inherits
+JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
+JOIN pg_class AS parent ON parent.oid = pg_inherits.inhparent
+WHERE parent.relnamespace = 'proctor'::regnamespace AND parent.relkind = 'p'
+"""
+
+# What upkeep missed. Older rows stay in the default partition: a wrong clock may have made them,
+# and each would get a partition of its own.
+_STRAYED: Final = " UNION ".join(
+    f"""
+    SELECT date_trunc('month', created_at AT TIME ZONE 'UTC')::date AS month
+    FROM proctor.{table}_default
+    WHERE created_at >= now() - interval '1 year' AND created_at < now()
+    """  # noqa: S608 - names of our own tables
+    for table in PARTITIONED
+)
+_MOST_MONTHS_AHEAD: Final = 24
+
+
+async def keep_partitions(
+    connection: asyncpg.Connection, *, months_ahead: int, also: Iterable[dt.date]
+) -> tuple[str, ...]:
+    """Create the partitions that are missing, and return their names.
+
+    Wanted are the current month, `months_ahead` more, every month with a day in `also`, and those
+    of the past year that have rows in the default partition. A new partition takes over the rows
+    of its month from there. Each is its own transaction and holds up writers only while rows move.
+    """
+    this_month: dt.date = await connection.fetchval(_THIS_MONTH)
+    wanted = {day.replace(day=1) for day in also}
+    wanted |= {row["month"] for row in await connection.fetch(_STRAYED)}
+    month = this_month
+    for _ in range(months_ahead + 1):
+        wanted.add(month)
+        month = _month_after(month)
+    existing = {row["relname"] for row in await connection.fetch(_EXISTING)}
+    created = []
+    for month in sorted(wanted):
+        for table in PARTITIONED:
+            name = f"{table}_{month:%Y_%m}"
+            if name not in existing:
+                await _create(connection, table, name, month)
+                created.append(name)
+    return tuple(created)
+
+
+async def months_ahead(connection: PoolConnectionProxy[asyncpg.Record]) -> int:
+    """Count the months after the current one that have their partitions, without a gap; at most 24.
+
+    0 when next month has none, -1 when this month has none: its rows go to the default partitions.
+    """
+    month: dt.date = await connection.fetchval(_THIS_MONTH)
+    existing = {row["relname"] for row in await connection.fetch(_EXISTING)}
+    for ahead in range(_MOST_MONTHS_AHEAD + 1):
+        if not existing.issuperset(f"{table}_{month:%Y_%m}" for table in PARTITIONED):
+            return ahead - 1
+        month = _month_after(month)
+    return _MOST_MONTHS_AHEAD
+
+
+async def _create(connection: asyncpg.Connection, table: str, name: str, month: dt.date) -> None:
+    first, after = _instant(month), _instant(_month_after(month))
+    async with connection.transaction():
+        # Attaching needs this lock anyway; taken first, no row can arrive behind the move.
+        await connection.execute(f"LOCK TABLE proctor.{table}_default IN ACCESS EXCLUSIVE MODE")
+        await connection.execute(
+            f"CREATE TABLE proctor.{name} "
+            f"(LIKE proctor.{table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)"
+        )
+        await connection.execute(
+            f"""
+            WITH moved AS (
+              DELETE FROM proctor.{table}_default
+              WHERE created_at >= $1 AND created_at < $2
+              RETURNING *
+            )
+            INSERT INTO proctor.{name} SELECT * FROM moved
+            """,  # noqa: S608 - both names are made above
+            first,
+            after,
+        )
+        await connection.execute(
+            f"ALTER TABLE proctor.{table} ATTACH PARTITION proctor.{name} "
+            f"FOR VALUES FROM ('{first.isoformat()}') TO ('{after.isoformat()}')"
+        )
+
+
+def _month_after(month: dt.date) -> dt.date:
+    return (month.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+
+
+def _instant(month: dt.date) -> dt.datetime:
+    return dt.datetime(month.year, month.month, 1, tzinfo=dt.UTC)

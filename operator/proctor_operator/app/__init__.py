@@ -1,0 +1,1 @@
+"""Settings, logging, wiring and the entry point."""

@@ -1,0 +1,84 @@
+"""Between lines and the chunks that the record keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from proctor_operator.domain.log import LogChunk, LogSource, LogSpan
+from proctor_operator.domain.log_lines import bytes_cut_off, text_of, time_of
+
+CHUNK_BYTES: Final = 256 * 1024
+OVERLAP: Final = timedelta(seconds=1)
+"""How far a log is read again: stdout and stderr are stamped by two hands, so times may step back a little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the next chunk of a source begins; `last_line` is the one before it, empty at the start.
+
+    `line` and `byte` count what was printed. `cut_bytes` is what the lines of the last chunk have lost.
+    `is_behind_a_gap`: a mark says that lines may be missing here.
+    """
+
+    sequence: int = 0
+    line: int = 0
+    byte: int = 0
+    last_line: bytes = b""
+    cut_bytes: int = 0
+    is_behind_a_gap: bool = False
+
+    @property
+    def reads_from(self) -> datetime | None:
+        """From when on to read the log after a break; None for all of it."""
+        return time_of(self.last_line) - OVERLAP if self.last_line else None
+
+
+def chunk_of(source: LogSource, position: Position, lines: Sequence[bytes]) -> LogChunk:
+    """Lay lines into the chunk that stands at `position`; its times are the earliest and the latest.
+
+    Times of one width sort as text, which is much faster than to read each.
+    """
+    return LogChunk(
+        LogSpan(
+            source=source,
+            sequence=position.sequence,
+            first_line=position.line,
+            first_byte=position.byte,
+            lines=len(lines),
+            size=sum(len(text_of(line)) + 1 for line in lines),
+            first_at=time_of(min(lines)),
+            last_at=time_of(max(lines)),
+        ),
+        data=b"".join(line + b"\n" for line in lines),
+    )
+
+
+def gap_mark(source: LogSource, position: Position, at: datetime) -> LogChunk:
+    """An empty chunk: before what follows, lines may be missing that were never read."""
+    return LogChunk(
+        LogSpan(source, position.sequence, position.line, position.byte, 0, 0, at, at), data=b""
+    )
+
+
+def position_after(chunk: LogChunk, before: Position) -> Position:
+    """Where the chunk after this one begins; `before` is where this one stands."""
+    span = chunk.span
+    if not span.lines:
+        return replace(before, sequence=span.sequence + 1, is_behind_a_gap=True)
+    lines = lines_of(chunk.data)
+    cut = sum(bytes_cut_off(line) for line in lines)
+    return Position(
+        sequence=span.sequence + 1,
+        line=span.first_line + span.lines,
+        byte=span.first_byte + span.size + cut,
+        last_line=lines[-1],
+        cut_bytes=cut,
+    )
+
+
+def lines_of(data: bytes) -> list[bytes]:
+    """Take a chunk apart again."""
+    return data.split(b"\n")[:-1]

@@ -1,0 +1,61 @@
+"""The base of everything that is parsed: frozen, strict about unknown fields, camelCase outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError
+from pydantic.alias_generators import to_camel
+
+from proctor_operator.domain.errors import Unreadable
+
+JsonObject = dict[str, Any]
+"""Free JSON or a Kubernetes manifest: the two places where string keys are allowed."""
+
+
+def format_timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with whole seconds, as metav1.Time is written."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Timestamp = Annotated[
+    datetime, PlainSerializer(format_timestamp, return_type=str, when_used="json-unless-none")
+]
+"""A time as Kubernetes objects carry it."""
+
+ModelT = TypeVar("ModelT", bound="Model")
+
+_MOST_PROBLEMS_NAMED = 8
+
+
+class Model(BaseModel):
+    """A frozen value read from a Kubernetes object."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+
+def parse(model: type[ModelT], value: object, *, where: str) -> ModelT:
+    """Parse `value`, or raise `Unreadable` naming each bad field below `where`."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise Unreadable(describe_validation_error(error, where=where)) from None
+
+
+def describe_validation_error(error: ValidationError, *, where: str) -> str:
+    """One line per bad field, without the values: they may be secrets."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    lines = [
+        f"{'.'.join([where, *(str(part) for part in problem['loc'])])}: {problem['msg']}"
+        for problem in problems[:_MOST_PROBLEMS_NAMED]
+    ]
+    if len(problems) > _MOST_PROBLEMS_NAMED:
+        lines.append(f"and {len(problems) - _MOST_PROBLEMS_NAMED} more")
+    return "; ".join(lines)

@@ -1,0 +1,1 @@
+"""Kopf, and nothing but Kopf: watch events become keys on the queue."""

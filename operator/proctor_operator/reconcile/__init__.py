@@ -1,0 +1,1 @@
+"""Pure decisions: what is known and the time in, actions and status out."""

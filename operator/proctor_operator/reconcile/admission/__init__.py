@@ -1,0 +1,1 @@
+"""The rules of admission: what is stamped, what stays, and who may ask for what."""

@@ -1,0 +1,124 @@
+"""One pass over the finished executions of one Proc: delete what need not stay, and not too fast."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import structlog
+
+from proctor_operator.domain.errors import Conflict, NotFound
+from proctor_operator.domain.execution import ProcExecution
+from proctor_operator.domain.naming import Uid
+from proctor_operator.domain.objects import ObjectKey, UnreadableObject
+from proctor_operator.domain.proc import Proc
+from proctor_operator.ports.clock import Clock
+from proctor_operator.ports.cluster import Cluster
+from proctor_operator.ports.metrics import ExecutionMetrics
+from proctor_operator.reconcile.retention import (
+    Finished,
+    RetentionPlan,
+    RetentionPolicy,
+    plan_retention,
+)
+from proctor_operator.runtime.cache import ObjectCache
+
+PACE_SECONDS: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Pace:
+    """So many in any second, and no more."""
+
+    def __init__(self, per_second: int, clock: Clock) -> None:
+        self._clock = clock
+        self._taken: deque[float] = deque(maxlen=per_second)
+
+    def takes_one_more(self) -> bool:
+        """Count one, if there is room for it."""
+        now = self._clock.monotonic()
+        is_full = len(self._taken) == self._taken.maxlen
+        if is_full and now - self._taken[0] < PACE_SECONDS:
+            return False
+        self._taken.append(now)
+        return True
+
+
+class RetentionRunner:
+    """Deletes; the finalizer of what it deleted is let go by the execution's own pass."""
+
+    def __init__(
+        self,
+        *,
+        cache: ObjectCache,
+        cluster: Cluster,
+        clock: Clock,
+        metrics: ExecutionMetrics,
+        policy: RetentionPolicy,
+    ) -> None:
+        self._cache = cache
+        self._cluster = cluster
+        self._clock = clock
+        self._metrics = metrics
+        self._policy = policy
+        self._pace = Pace(policy.deletes_per_second, clock)
+        self._asked: dict[ObjectKey, frozenset[Uid]] = {}
+
+    async def run(self, key: ObjectKey) -> float | None:
+        """Do one pass; returns the seconds after which to look again, or None."""
+        proc = self._cache.proc(key.namespace, key.name)
+        plan = self._plan(key, proc)
+        if plan.delete and proc is None:
+            # Its author may want other limits than the operator's: a cache proves no absence.
+            proc = await self._look_for_the_proc(key)
+            plan = self._plan(key, proc)
+        for execution in plan.delete:
+            if not self._pace.takes_one_more():
+                return PACE_SECONDS
+            await self._delete(key, execution)
+        return plan.look_again_after
+
+    def _plan(self, key: ObjectKey, proc: Proc | UnreadableObject | None) -> RetentionPlan:
+        finished = self._finished(key)
+        if isinstance(proc, UnreadableObject):
+            # What its author wants kept cannot be read, so everything stays.
+            return RetentionPlan()
+        limits = self._policy.limits.with_wishes(proc.spec.history if proc else None)
+        return plan_retention(
+            finished, limits, keep_seconds=self._policy.keep_seconds, now=self._clock.now()
+        )
+
+    def _finished(self, key: ObjectKey) -> list[Finished]:
+        """What is there, without that whose deletion was asked for and has not been seen yet."""
+        known = self._cache.finished.of(key)
+        asked = self._asked.pop(key, frozenset())
+        asked &= {one.uid for one in known if not one.is_being_deleted}
+        if asked:
+            self._asked[key] = asked
+        return [Finished(one, self._has_held_job(one)) for one in known if one.uid not in asked]
+
+    def _has_held_job(self, execution: ProcExecution) -> bool:
+        job = self._cache.job_of(execution)
+        return job is not None and job.owner_uid == execution.uid and job.is_held
+
+    async def _look_for_the_proc(self, key: ObjectKey) -> Proc | UnreadableObject | None:
+        try:
+            return await self._cluster.fetch_proc(key.namespace, key.name)
+        except NotFound:
+            return None
+
+    async def _delete(self, key: ObjectKey, execution: ProcExecution) -> None:
+        try:
+            await self._cluster.delete_execution(execution)
+        except Conflict:
+            # It changed since: the watch brings it, and then it is looked at again.
+            return
+        self._asked[key] = self._asked.get(key, frozenset()) | {execution.uid}
+        self._metrics.retention_deleted(1)
+        log.info(
+            "Finished execution deleted by retention",
+            execution=f"{execution.namespace}/{execution.name}",
+            number=execution.status.number,
+            phase=execution.status.phase,
+        )
