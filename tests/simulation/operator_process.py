@@ -242,6 +242,7 @@ class OperatorProcess:
             access=SimulatedAccess(line),
             plugins=NoPlugins(),
             clock=clock,
+            wake=lambda uid: _wake(queue, cache.key_of_uid(uid)),
         )
         reporter = Reporter(around.metrics, relay, clock)
         runner = Runner(

@@ -9,7 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from harness.slot_book import SlotBook
 from proctor_operator.domain.causes import Cause
+from proctor_operator.domain.concurrency import SlotClaim, SlotVerdict
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.denial import Denial
 from proctor_operator.domain.errors import (
@@ -43,6 +45,7 @@ from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, OwnObject
 from proctor_operator.ports.logs import LogPlace
 from proctor_operator.ports.metrics import Vitals
+from proctor_operator.ports.records import SlotAnswer
 from proctor_operator.runtime.cache import key_of
 from unit.builders import NOW
 
@@ -288,11 +291,28 @@ class FakeRecords:
         self.refuses: dict[str, str] = {}
         """By the call and the execution's name: `record_run grow-disk-x7`."""
         self.asked: list[str] = []
+        self._slots = SlotBook()
 
     async def record_run(self, request: RunRequest) -> RecordedRun:
         self.asked.append("record_run")
         self._take("record_run", request)
         return self._insert(request, None)
+
+    async def claim_slots(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        self.asked.append("claim_slots")
+        self._take("claim_slots", request)
+        return self._slots.claim(
+            self.runs,
+            request,
+            claims,
+            insert=lambda wanted, is_waiting: self._insert(wanted, None, is_waiting=is_waiting),
+            store=self._store,
+        )
+
+    async def fetch_place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        self.asked.append("fetch_place")
+        self._ask()
+        return self._slots.place(self.runs, key, claims)
 
     async def record_refusal(self, request: RunRequest, outcome: Outcome) -> RecordedRun:
         self._take("record_refusal", request)
@@ -331,9 +351,21 @@ class FakeRecords:
         earlier = (run for run in self.runs.values() if run.is_earlier_run_of(request))
         return max(earlier, key=lambda run: run.number, default=None)
 
-    def _insert(self, request: RunRequest, outcome: Outcome | None) -> RecordedRun:
+    def _store(self, before: RecordedRun | None, after: RecordedRun) -> None:
+        del before
+        self.runs[after.request.key] = after
+
+    def _insert(
+        self, request: RunRequest, outcome: Outcome | None, *, is_waiting: bool = False
+    ) -> RecordedRun:
         self._ask()
-        fresh = RecordedRun(request, number=len(self.runs) + 1, recorded_at=NOW, outcome=outcome)
+        fresh = RecordedRun(
+            request,
+            number=len(self.runs) + 1,
+            recorded_at=NOW,
+            outcome=outcome,
+            is_waiting=is_waiting,
+        )
         return self.runs.setdefault(request.key, fresh)
 
     def _ask(self) -> None:

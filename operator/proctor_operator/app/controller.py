@@ -218,6 +218,7 @@ async def _build(
             access=KubeAccess(client),
             plugins=plugins.host,
             clock=clock,
+            wake=lambda uid: _wake(queue, cache.key_of_uid(uid)),
         ),
         clock=clock,
         reporter=reporter,

@@ -63,6 +63,12 @@ class Cluster(Protocol):
         """Read one Proc live; `NotFound` when it is not there."""
         ...
 
+    async def fetch_schedule(
+        self, namespace: Namespace, name: str
+    ) -> ProcSchedule | UnreadableObject:
+        """Read one schedule live; `NotFound` when it is not there."""
+        ...
+
     async def fetch_job(self, namespace: Namespace, name: str) -> JobFacts:
         """Read one Job live; `NotFound` when it is not there."""
         ...

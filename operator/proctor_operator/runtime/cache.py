@@ -16,6 +16,7 @@ from proctor_operator.domain.naming import Namespace, Uid, job_name
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
 from proctor_operator.domain.proc import Proc, ProcSpec
 from proctor_operator.domain.run import RecordedRun
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.status import is_finished
@@ -111,6 +112,11 @@ class ObjectCache:
         """Look a Proc up."""
         known = self._own.get(ObjectKey(Kind.PROC, namespace, name))
         return known if isinstance(known, Proc | UnreadableObject) else None
+
+    def schedule(self, namespace: Namespace, name: str) -> ProcSchedule | None:
+        """Look a ProcSchedule up, if it can be read."""
+        known = self._own.get(ObjectKey(Kind.PROC_SCHEDULE, namespace, name))
+        return known if isinstance(known, ProcSchedule) else None
 
     def uids(self) -> dict[ObjectKey, Uid]:
         """Every object of ours that is here, by key."""

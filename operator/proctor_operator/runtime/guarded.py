@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
+from proctor_operator.domain.concurrency import SlotClaim, SlotVerdict
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.log import LogChunk, LogSource, LogSpan
@@ -18,12 +19,13 @@ from proctor_operator.domain.objects import ObjectKey, UnreadableObject
 from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.procplugin import ProcPlugin, ProcPluginStatus, UnreadablePlugin
 from proctor_operator.domain.run import Outcome, RecordedRun, RunKey, RunRequest
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, Cluster, OwnObject
 from proctor_operator.ports.events import EventSeries, EventStore
 from proctor_operator.ports.leadership import Leadership
 from proctor_operator.ports.plugins import PluginStore
-from proctor_operator.ports.records import LogStore, Records
+from proctor_operator.ports.records import LogStore, Records, SlotAnswer
 
 
 class GuardedCluster:
@@ -42,6 +44,12 @@ class GuardedCluster:
     async def fetch_proc(self, namespace: Namespace, name: str) -> Proc | UnreadableObject:
         """See the port."""
         return await self._cluster.fetch_proc(namespace, name)
+
+    async def fetch_schedule(
+        self, namespace: Namespace, name: str
+    ) -> ProcSchedule | UnreadableObject:
+        """See the port."""
+        return await self._cluster.fetch_schedule(namespace, name)
 
     async def fetch_job(self, namespace: Namespace, name: str) -> JobFacts:
         """See the port."""
@@ -137,6 +145,15 @@ class GuardedRecords:
         """See the port."""
         self._leadership.assert_leading()
         return await self._records.record_run(request)
+
+    async def claim_slots(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._records.claim_slots(request, claims)
+
+    async def fetch_place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        """See the port."""
+        return await self._records.fetch_place(key, claims)
 
     async def record_refusal(self, request: RunRequest, outcome: Outcome) -> RecordedRun:
         """See the port."""

@@ -80,10 +80,12 @@ class Runner:
             case ProcExecution():
                 return await self._run_execution(key, known)
             case Proc():
+                self._effects.rules_changed(known)
                 conditions = proc_conditions(known, self._clock.now())
                 await self._report(key, known, conditions)
                 return None
             case ProcSchedule():
+                self._effects.rules_changed(known)
                 conditions = schedule_conditions(known, self._clock.now())
                 await self._report(key, known, conditions)
                 return None
@@ -117,7 +119,8 @@ class Runner:
         observed = ObservedExecution(
             execution=execution,
             policy=self._policy,
-            proc=Unseen.NOT_READ if proc is None else proc,
+            proc=proc or Unseen.NOT_READ,
+            schedule=self._schedule_of(execution) or Unseen.NOT_READ,
             job=self._cache.job_of(execution) or Unseen.NOT_READ,
             has_seen_job=self._cache.has_lost_its_job(execution.uid),
             pods=pods,
@@ -129,6 +132,10 @@ class Runner:
             # Without the Job at hand only the record can tell whether there was one.
             return observed
         return replace(observed, run=known.run, pinned=known.pinned)
+
+    def _schedule_of(self, execution: ProcExecution) -> ProcSchedule | None:
+        ref = execution.spec.schedule_ref
+        return self._cache.schedule(execution.namespace, ref.name) if ref is not None else None
 
     def _remember(self, observed: ObservedExecution) -> None:
         """Keep what a later pass would have to ask for again."""
