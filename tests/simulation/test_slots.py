@@ -70,4 +70,4 @@ def test_who_waits_starts_as_soon_as_the_one_before_has_ended() -> None:
 
 
 def at(line: str) -> float:
-    return float(line.split()[0])
+    return float(line.split(maxsplit=1)[0])

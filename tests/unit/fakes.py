@@ -38,7 +38,7 @@ from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import RECORD_FINALIZER, Namespace, Uid
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
 from proctor_operator.domain.plugin import GateAnswer, Hook, Pass, Question, Vote
-from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.run import Outcome, RecordedRun, RunKey, RunRequest
 from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
@@ -177,6 +177,13 @@ class FakeCluster:
             self._store(replace(known, reported_problem=conditions[0].message))
         else:
             self._store(known.model_copy(update={"conditions": conditions}))
+
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        self._ask("write_activity")
+        known = self._unless_stale(key_of(proc), proc.resource_version)
+        assert isinstance(known, Proc)
+        self.writes.append("write_activity")
+        return self._store(known.model_copy(update={"activity": activity}))  # type: ignore[return-value] # it gave a Proc
 
     async def write_refusal(
         self, unreadable: UnreadableObject, conditions: tuple[Condition, ...], message: str

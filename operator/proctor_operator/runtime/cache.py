@@ -20,6 +20,7 @@ from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.status import is_finished
+from proctor_operator.runtime.activity_index import ActivityIndex
 from proctor_operator.runtime.finished import FinishedIndex
 
 
@@ -61,6 +62,7 @@ class ObjectCache:
         self._lost_their_job: set[Uid] = set()
         self._buried: OrderedDict[Uid, None] = OrderedDict()
         self.finished = FinishedIndex()
+        self.activity = ActivityIndex()
 
     def put(self, known: OwnObject) -> bool:
         """Keep an object unless a newer state of it is here, or it is known to be gone.
@@ -80,6 +82,7 @@ class ObjectCache:
         self._own[key] = known
         self._keys_by_uid[known.uid] = key
         self.finished.put(known)
+        self.activity.put(known)
         return True
 
     def refresh(self, known: OwnObject) -> None:
@@ -96,6 +99,7 @@ class ObjectCache:
         del self._own[key]
         self._forget_uid(old.uid)
         self.finished.remove(old)
+        self.activity.remove(old)
         return True
 
     def bury(self, uid: Uid) -> None:

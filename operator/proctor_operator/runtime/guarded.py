@@ -16,7 +16,7 @@ from proctor_operator.domain.log import LogChunk, LogSource, LogSpan
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.objects import ObjectKey, UnreadableObject
-from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.procplugin import ProcPlugin, ProcPluginStatus, UnreadablePlugin
 from proctor_operator.domain.run import Outcome, RecordedRun, RunKey, RunRequest
 from proctor_operator.domain.schedule import ProcSchedule
@@ -100,6 +100,11 @@ class GuardedCluster:
         await self._cluster.write_conditions(
             key, resource_version, conditions, observed_generation=observed_generation
         )
+
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._cluster.write_activity(proc, activity)
 
     async def write_refusal(
         self, unreadable: UnreadableObject, conditions: tuple[Condition, ...], message: str

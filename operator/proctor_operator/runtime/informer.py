@@ -8,6 +8,7 @@ from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.objects import Kind, ObjectKey
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
+from proctor_operator.runtime.activity import ACTIVITY_DELAY_SECONDS
 from proctor_operator.runtime.cache import ObjectCache, key_of
 from proctor_operator.runtime.queue import WorkQueue
 
@@ -25,6 +26,7 @@ class Informer:
         self._queue = queue
         self._is_feeding = False
         cache.finished.listen(self._wake_retention)
+        cache.activity.listen(self._wake_activity)
 
     def feed(self) -> None:
         """Begin to feed the queue, with all that is known: until now nobody has looked at any of it."""
@@ -33,6 +35,8 @@ class Informer:
         self._is_feeding = True
         for key in self._cache.uids():
             self._wake(key)
+            if key.kind is Kind.PROC:
+                self._wake_activity(ObjectKey(Kind.PROC_ACTIVITY, key.namespace, key.name))
         for job in self._cache.jobs():
             self._wake_owner(job, is_news=True)
         for key in self._cache.finished.groups():
@@ -121,6 +125,11 @@ class Informer:
         """Soon, and once for all that end until then: nobody waits for it."""
         if self._is_feeding:
             self._queue.add_after(key, RETENTION_DELAY_SECONDS)
+
+    def _wake_activity(self, key: ObjectKey) -> None:
+        """Once for all that changes until then."""
+        if self._is_feeding:
+            self._queue.add_after(key, ACTIVITY_DELAY_SECONDS)
 
     def _wake(self, key: ObjectKey | None) -> None:
         if key is not None and self._is_feeding:

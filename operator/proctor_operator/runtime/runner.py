@@ -25,6 +25,7 @@ from proctor_operator.reconcile.policy import RunPolicy
 from proctor_operator.reconcile.proc import ProcProblem, problem_conditions, proc_conditions
 from proctor_operator.reconcile.schedule import schedule_conditions
 from proctor_operator.reconcile.trouble import find_news
+from proctor_operator.runtime.activity import ActivityRunner
 from proctor_operator.runtime.cache import KnownRun, ObjectCache, key_of
 from proctor_operator.runtime.effects import ExecutionEffects
 from proctor_operator.runtime.log_capture import LogCapture
@@ -58,6 +59,7 @@ class Runner:
         self._orphans = orphans
         self._capture = capture
         self._retention = retention
+        self._activity = ActivityRunner(cache=cache, cluster=cluster)
         self._cluster = cluster
         self._effects = effects
         self._clock = clock
@@ -70,6 +72,8 @@ class Runner:
             return await self._orphans.run(key)
         if key.kind is Kind.FINISHED_EXECUTIONS:
             return await self._retention.run(key)
+        if key.kind is Kind.PROC_ACTIVITY:
+            return await self._activity.run(key)
         known = self._cache.get(key)
         match known:
             case None:
