@@ -135,6 +135,11 @@ LINES: Final[dict[str, Executions]] = {
     "queued-two-at-a-time": _group(
         "Queue", *(_run(n, arrives_at=1.0 + n % 2, attempts=_SOON) for n in range(4)), limit=2
     ),
+    "one-comes-as-one-ends": _group(
+        "Queue",
+        *(_run(n, attempts=_SOON) for n in range(2)),
+        _run(2, arrives_at=5.87, attempts=_SOON),
+    ),
     "queued-behind-a-failure": _group(
         "Queue", _run(0, attempts=(_FAILS,), retries=1), _run(1, retries=1)
     ),

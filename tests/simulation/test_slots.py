@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -67,6 +68,22 @@ def test_who_waits_starts_as_soon_as_the_one_before_has_ended() -> None:
     )
     (claimed,) = [at(line) for line in played.trace if "claim run-1" in line][1:]
     assert claimed - ended < 1.0
+
+
+def test_who_is_replaced_is_stopped_at_once() -> None:
+    played = check(Plan("replaced"))
+
+    asked = next(at(line) for line in played.trace if "claim run-9" in line)
+    (stopped,) = (at(line) for line in played.trace if "outcome" in line and "Replaced" in line)
+    assert stopped - asked < 10.0
+
+
+def test_a_proc_is_told_of_its_runs_at_most_every_thirty_seconds() -> None:
+    played = check(Plan("queued-two-at-a-time"))
+
+    told = [at(line) for line in played.trace if "patch procs/team/proc-limited status" in line]
+    assert 2 <= len(told) <= 4
+    assert all(later - earlier >= 29.9 for earlier, later in pairwise(told[1:]))
 
 
 def at(line: str) -> float:
