@@ -178,7 +178,7 @@ POD_UIDS = st.frozensets(st.sampled_from([Uid("p1"), Uid("p2"), Uid("p3")]))
 
 def _with_run(seen: ObservedExecution, run: Any, pinned: Any) -> ObservedExecution:
     known = pinned if isinstance(run, RecordedRun) else None
-    return replace(seen, run=run, pinned=known)
+    return replace(seen, run=run, pinned=known, is_run_live=True)
 
 
 @st.composite
@@ -207,7 +207,8 @@ def snapshots(draw: st.DrawFn) -> ObservedExecution:
     if seen.is_proc_live and seen.proc is Unseen.NOT_READ:
         seen = replace(seen, is_proc_live=False)
     run = draw(st.one_of(RUNS, st.sampled_from(list(Unseen))))
-    return _with_run(seen, run, draw(st.one_of(st.none(), PROC_SPECS)))
+    seen = _with_run(seen, run, draw(st.one_of(st.none(), PROC_SPECS)))
+    return replace(seen, is_run_live=draw(MAYBE))
 
 
 def answered(seen: ObservedExecution, action: Action, draw: st.DrawFn) -> ObservedExecution:

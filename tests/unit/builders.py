@@ -302,6 +302,7 @@ def running(execution_: ProcExecution | None = None, **fields: Any) -> ObservedE
         "job": job(),
         "is_job_live": True,
         "is_execution_live": True,
+        "is_run_live": True,
         "pods": (running_pod(),),
     }
     given = {**defaults, **fields}

@@ -240,8 +240,8 @@ def _finish(observed: ObservedExecution, job: JobFacts) -> Action | Rest:
         return ReadPods()
     if (action := _last_lines(observed, observed.own_pods)) is not None:
         return action
-    if job.is_being_deleted and not observed.is_execution_live:
-        return ReadExecution()
+    if job.is_being_deleted and (action := _ask_who_stopped_it(observed)) is not None:
+        return action
     return RecordOutcome(job.uid, classify_ended_job(observed, job, job.end))
 
 
@@ -272,9 +272,16 @@ def _stop(observed: ObservedExecution, job: JobFacts, now: datetime) -> Action |
         return ReadJob(job.name)
     if (action := _last_lines(observed, observed.own_pods)) is not None:
         return action
+    if (action := _ask_who_stopped_it(observed)) is not None:
+        return action
+    return RecordOutcome(job.uid, classify_stopped_job(observed, job, now))
+
+
+def _ask_who_stopped_it(observed: ObservedExecution) -> Action | None:
+    """Its object tells who cancelled it, the record which run has its place; both may be news here."""
     if not observed.is_execution_live:
         return ReadExecution()
-    return RecordOutcome(job.uid, classify_stopped_job(observed, job, now))
+    return None if observed.wants_to_stop or observed.is_run_live else ReadRun()
 
 
 def _give_up(

@@ -60,6 +60,7 @@ class ObservedExecution:
     schedule: ProcSchedule | UnreadableObject | Unseen = Unseen.NOT_READ
     is_schedule_live: bool = False
     run: RecordedRun | Unseen = Unseen.NOT_READ
+    is_run_live: bool = False
     place: SlotVerdict | Unseen = Unseen.NOT_READ
     are_occupants_there: bool = False
     earlier: RecordedRun | Unseen = Unseen.NOT_READ

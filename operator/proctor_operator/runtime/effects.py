@@ -291,7 +291,7 @@ class ExecutionEffects:
         shared, pinned = self._pins.share(run)
         if not run.is_waiting or run.outcome:
             self._slots.lines.leave(run.request.key.uid)
-        return replace(observed, run=shared, pinned=pinned)
+        return replace(observed, run=shared, pinned=pinned, is_run_live=True)
 
     async def _write(
         self,

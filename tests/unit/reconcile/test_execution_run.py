@@ -54,7 +54,7 @@ INVALID_NAME = ContainerWaiting("InvalidImageName", "repository name must be low
 
 def pending(execution_: ProcExecution | None = None, **fields: object) -> ObservedExecution:
     """Return one whose Job is noted, but whose container has not started."""
-    live = {"is_execution_live": True, "is_job_live": True}
+    live = {"is_execution_live": True, "is_job_live": True, "is_run_live": True}
     run = recorded_run(job_uid=JOB_UID)
     return recorded(execution_, **{"run": run, "job": job(), **live, "pods": (pod(),), **fields})
 
