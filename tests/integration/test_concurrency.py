@@ -184,3 +184,48 @@ def test_a_restart_forgets_neither_slots_nor_the_line(operator: RunningOperator)
 
     let_start(operator, "lasting-2")
     assert not has_a_job(operator, "lasting-3")
+
+
+def test_a_schedule_counts_its_own_runs_and_no_others(operator: RunningOperator) -> None:
+    spec = {
+        "procRef": {"name": "planned"},
+        "cron": "0 1 1 1 *",
+        "concurrency": {"policy": "Forbid"},
+    }
+    operator.apply(
+        proc("planned"),
+        {
+            "apiVersion": "proctor.dev/v1alpha1",
+            "kind": "ProcSchedule",
+            "metadata": {"name": "yearly"},
+            "spec": spec,
+        },
+    )
+    uid = operator.get("procschedule", "yearly")["metadata"]["uid"]
+    of_it = {"scheduleRef": {"name": "yearly", "uid": uid}}
+    start(operator, "planned-1", "planned", **of_it)
+
+    operator.apply(execution("planned-2", of="planned", **of_it))
+    refused = operator.wait_for_phase("planned-2", "Refused")
+    start(operator, "planned-by-hand", "planned")
+    operator.kubectl("delete", "procschedule", "yearly")
+    start(operator, "planned-3", "planned", **of_it)
+
+    assert refused["status"]["reason"] == "AlreadyRunning"
+    assert refused["status"]["message"] == (
+        "the schedule 'yearly' allows 1 run at a time, and the execution 'planned-1' is active"
+    )
+
+
+def test_a_proc_shows_what_runs_and_what_waits(operator: RunningOperator) -> None:
+    operator.apply(proc("shown", **limited("Queue")))
+    start(operator, "shown-1", "shown")
+    queue(operator, "shown-2", "shown")
+
+    shown = operator.wait_for("proc", "shown", "{.status.queued}", "1", seconds=60)
+
+    assert shown["status"]["active"] == 1
+    assert shown["status"]["lastExecution"]["name"] == "shown-2"
+    columns = operator.kubectl("get", "proc", "shown", "--output=wide").splitlines()[0]
+    assert "ACTIVE" in columns
+    assert "QUEUED" in columns
