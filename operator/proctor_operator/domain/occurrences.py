@@ -7,6 +7,7 @@ Where the next stretch begins with a later wall time, the clock skipped some; wi
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -236,6 +237,8 @@ def _within(
 ) -> Iterator[datetime]:
     """Occurrences of one stretch, later than `after`; `reached` is the latest wall time before it."""
     floor = after.replace(second=0, microsecond=0) + _MINUTE
+    if stretch.end <= floor:
+        return
     wall_floor = stretch.on_the_wall(max(floor, stretch.start))
     if cron.follows_real_time or reached is None:
         first = wall_floor
@@ -263,10 +266,9 @@ def _wall_times(cron: Cron, start: datetime, end: datetime) -> Iterator[datetime
             continue
         if cron.falls_on(day):
             midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the wall has no zone
-            for minutes in times:
+            for minutes in times[bisect_left(times, (start - midnight) / _MINUTE) :]:
                 wall = midnight + timedelta(minutes=minutes)
                 if wall >= end:
                     return
-                if wall >= start:
-                    yield wall
+                yield wall
         day += _DAY
