@@ -89,6 +89,30 @@ FORGED: dict[str, tuple[Manifest, str]] = {
         {"scheduleRef": {"name": "of-other"}},
         "runs another proc",
     ),
+    "is a planned run of hers, from beginning to end": (
+        {
+            "procRef": {"name": "closed"},
+            "requestedBy": SHE | {"via": "Schedule"},
+            "scheduleRef": {"name": "hers", "uid": "1", "scheduledTime": "2026-11-20T09:00:00Z"},
+        },
+        IDENTITY,
+    ),
+    "is a planned run in their own name": (
+        {
+            "requestedBy": ME | {"via": "Schedule"},
+            "scheduleRef": {"name": "hers", "uid": "1", "scheduledTime": "2026-11-20T09:00:00Z"},
+        },
+        IDENTITY,
+    ),
+    "leaves the proc to a schedule of hers": (
+        {"procRef": None, "scheduleRef": {"name": "hers"}},
+        "not among those who may run",
+    ),
+    "leaves the proc to a schedule that is not there": (
+        {"procRef": None, "scheduleRef": {"name": "none"}},
+        "no schedule 'none'",
+    ),
+    "leaves the proc to nobody": ({"procRef": None}, "spec.procRef"),
     "repeats what never was": ({"rerunOf": {"name": "none"}}, "no execution 'none'"),
     "repeats another object of that name": (
         {"rerunOf": {"name": "hers", "uid": "1"}},

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from proctor_operator.domain.run import RecordedRun
+from proctor_operator.domain.identity import Via
+from proctor_operator.domain.naming import Namespace, Uid
+from proctor_operator.domain.run import RecordedRun, RunRequest
 from simulation.api_server import EXECUTIONS, ApiServer, Commit
 from simulation.bystanders import SimulatedMetrics
 from simulation.chance import Chance
@@ -18,6 +20,7 @@ from simulation.kubelet import Kubelet
 from simulation.line import FaultSchedule
 from simulation.log_promise import LogPromise
 from simulation.log_table import LogTable
+from simulation.occurrence_table import OccurrenceTable
 from simulation.operator_process import NAMESPACE, OperatorProcess, Surroundings
 from simulation.people import People
 from simulation.plans import Plan, Trouble, Window
@@ -47,6 +50,7 @@ class World:
         self.truths: dict[str, Truth] = {}
         self.server = ApiServer(clock.monotonic)
         self.table = RecordTable(clock)
+        self.occurrences = OccurrenceTable(self._find_scheduled_run)
         self.logs = LogTable()
         self.chance = Chance(plan.seed)
         self.faults = FaultSchedule(plan, now=clock.monotonic, note=self.note, do=self._do)
@@ -80,6 +84,7 @@ class World:
         self._around = Surroundings(
             self.server,
             self.table,
+            self.occurrences,
             self.logs,
             plan,
             self.faults,
@@ -90,6 +95,11 @@ class World:
             self.truths,
             self.note,
         )
+
+    def _find_scheduled_run(self, namespace: Namespace, name: str) -> Uid | None:
+        rows = (row.request for row in self.table.rows.values())
+        found = (one for one in rows if (one.namespace, one.name) == (namespace, name))
+        return next((one.key.uid for one in found if _is_scheduled(one)), None)
 
     def start(self) -> None:
         """Publish, request when it is time, and let the operator live."""
@@ -222,6 +232,10 @@ class World:
                 self.server.patch(key, mark, actor="meddler")
         if self._loop.time() < until:
             self._loop.call_later(_MEDDLER_PAUSE_SECONDS, self._meddle, until)
+
+
+def _is_scheduled(request: RunRequest) -> bool:
+    return request.requester is not None and request.requester.via is Via.SCHEDULE
 
 
 def _in_short(row: RecordedRun) -> str:

@@ -83,6 +83,7 @@ def schedule(**fields: Any) -> ProcSchedule:
         "uid": Uid("schedule-uid-1"),
         "generation": 1,
         "resource_version": "300",
+        "creation_time": CREATED,
         "spec": ProcScheduleSpec(proc_ref=ProcRef(name="grow-disk"), cron="0 1 * * *"),
     }
     return ProcSchedule(**{**defaults, **fields})

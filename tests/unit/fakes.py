@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from proctor_operator.adapters.kube.mapping import read_execution
 from proctor_operator.domain.causes import Cause
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.denial import Denial
@@ -35,15 +36,24 @@ from proctor_operator.domain.log_lines import text_of
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import RECORD_FINALIZER, Namespace, Uid
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
+from proctor_operator.domain.occurrence import (
+    Claim,
+    OccurrenceState,
+    PassedOver,
+    Progress,
+    ScheduleKey,
+    Skip,
+)
 from proctor_operator.domain.plugin import GateAnswer, Hook, Pass, Question, Vote
 from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.run import Outcome, RecordedRun, RunKey, RunRequest
-from proctor_operator.domain.schedule import ProcSchedule
+from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, OwnObject
 from proctor_operator.ports.logs import LogPlace
 from proctor_operator.ports.metrics import Vitals
 from proctor_operator.runtime.cache import key_of
+from simulation.occurrence_table import OccurrenceRow, OccurrenceTable
 from unit.builders import NOW
 
 Placed = TypeVar("Placed", OwnObject, JobFacts, PodFacts)
@@ -148,6 +158,36 @@ class FakeCluster:
         self.put_job(job)
         self.writes.append("create_job")
         return job
+
+    async def create_execution(
+        self, namespace: Namespace, manifest: JsonObject
+    ) -> ProcExecution | UnreadableObject:
+        self._ask("create_execution")
+        metadata = manifest["metadata"]
+        key = ObjectKey(Kind.PROC_EXECUTION, namespace, metadata["name"])
+        if key in self.own:
+            raise AlreadyExists(f"execution {key.name}")
+        server = {
+            "uid": f"execution-{self.next_version()}",
+            "resourceVersion": self.next_version(),
+            "creationTimestamp": NOW.isoformat(),
+            "generation": 1,
+        }
+        made = read_execution({**manifest, "metadata": {**metadata, **server}})
+        self.own[key] = made
+        self.writes.append("create_execution")
+        return made
+
+    async def write_schedule_status(
+        self, schedule: ProcSchedule, status: ProcScheduleStatus
+    ) -> ProcSchedule | UnreadableObject:
+        self._ask("write_schedule_status")
+        known = self._unless_stale(key_of(schedule), schedule.resource_version)
+        assert isinstance(known, ProcSchedule)
+        self.writes.append("write_schedule_status")
+        stored: OwnObject = self._store(known.model_copy(update={"status": status}))
+        assert isinstance(stored, ProcSchedule)
+        return stored
 
     async def write_status(
         self, execution: ProcExecution, status: ProcExecutionStatus
@@ -532,10 +572,63 @@ class FakeEvents:
         self.told.append(event)
 
 
+class FakeOccurrences:
+    """The record's part for schedules, on the table that the simulation uses."""
+
+    def __init__(self) -> None:
+        self.table = OccurrenceTable(lambda _namespace, name: self.recorded.get(name))
+        self.recorded: dict[str, Uid] = {}
+        self.is_away = False
+        self.asked: list[str] = []
+        self.before: Callable[[str], None] = lambda _: None
+
+    async def fetch_progress(self, schedule: Uid) -> Progress | None:
+        self._ask("fetch_progress")
+        return self.table.progress(schedule)
+
+    async def begin(self, schedule: ScheduleKey, progress: Progress) -> None:
+        self._ask("begin")
+        self.table.begin(schedule, progress)
+
+    async def claim(self, schedule: ScheduleKey, claim: Claim) -> bool:
+        self._ask("claim")
+        return self.table.take(schedule, claim, OccurrenceState.CLAIMED)
+
+    async def skip(self, schedule: ScheduleKey, claim: Claim, why: Skip) -> bool:
+        self._ask("skip")
+        row = OccurrenceRow(claim, OccurrenceState.SKIPPED, why)
+        return self.table.mark(schedule, row) or self.table.take(schedule, claim, row.state, why)
+
+    async def pass_over(self, schedule: ScheduleKey, missed: PassedOver) -> bool:
+        self._ask("pass_over")
+        return self.table.pass_over(schedule, missed)
+
+    async def mark_missed(self, schedule: ScheduleKey, claim: Claim) -> bool:
+        self._ask("mark_missed")
+        return self.table.mark_missed(schedule, claim)
+
+    async def mark_started(self, schedule: ScheduleKey, claim: Claim, execution: Uid) -> bool:
+        self._ask("mark_started")
+        row = OccurrenceRow(claim, OccurrenceState.STARTED, execution=execution)
+        return self.table.mark(schedule, row)
+
+    async def find_execution(self, schedule: ScheduleKey, claim: Claim) -> Uid | None:
+        self._ask("find_execution")
+        return self.table.find_execution(schedule, claim)
+
+    def _ask(self, call: str) -> None:
+        self.before(call)
+        self.asked.append(call)
+        if self.is_away:
+            raise RecordUnavailable("the record is away")
+
+
 class FakeMetrics:
     """Keeps what was counted."""
 
     def __init__(self) -> None:
+        self.occurrences: list[tuple[OccurrenceState, int]] = []
+        self.lateness: list[float] = []
         self.depths: list[int] = []
         self.months_ahead: list[int] = []
         self.waits: list[float] = []
@@ -556,6 +649,12 @@ class FakeMetrics:
         self.last_vitals: Vitals | None = None
         self.denied: list[tuple[str, Cause]] = []
         self.denials: list[str] = []
+
+    def occurrences_handled(self, state: OccurrenceState, count: int) -> None:
+        self.occurrences.append((state, count))
+
+    def occurrence_started(self, seconds: float) -> None:
+        self.lateness.append(seconds)
 
     def admission_denied(self, resource: str, cause: Cause) -> None:
         self.denied.append((resource, cause))

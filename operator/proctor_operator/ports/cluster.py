@@ -12,7 +12,7 @@ from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.objects import ObjectKey, UnreadableObject
 from proctor_operator.domain.proc import Proc
-from proctor_operator.domain.schedule import ProcSchedule
+from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 
 OwnObject = Proc | ProcExecution | ProcSchedule | UnreadableObject
@@ -96,6 +96,18 @@ class Cluster(Protocol):
 
     async def create_job(self, namespace: Namespace, manifest: JsonObject) -> JobFacts:
         """Create; `AlreadyExists` when the name is taken, `Rejected` when the server refuses it."""
+        ...
+
+    async def create_execution(
+        self, namespace: Namespace, manifest: JsonObject
+    ) -> ProcExecution | UnreadableObject:
+        """Create; errors as with `create_job`, and `Denied` when admission says no."""
+        ...
+
+    async def write_schedule_status(
+        self, schedule: ProcSchedule, status: ProcScheduleStatus
+    ) -> ProcSchedule | UnreadableObject:
+        """Write the status; `Conflict` when the schedule is no longer the one given."""
         ...
 
     async def write_status(

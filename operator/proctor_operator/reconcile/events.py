@@ -7,13 +7,16 @@ one when it cannot start, one more for a trouble that comes when that is over, a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from proctor_operator.domain.conditions import Condition, ConditionStatus, ConditionType
 from proctor_operator.domain.event import Event, EventAction, EventType, Regarding
 from proctor_operator.domain.execution import Phase, ProcExecution, ProcExecutionStatus
+from proctor_operator.domain.model import format_timestamp
 from proctor_operator.domain.naming import Namespace
 from proctor_operator.domain.objects import Kind, UnreadableObject
+from proctor_operator.domain.occurrence import Claim, Skip
 from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.reconcile.pending import STARTING
@@ -49,8 +52,24 @@ def event_of_conditions(known: Proc | ProcSchedule, wanted: Iterable[Condition])
         return None
     if before is not None and (before.reason, before.message) == (now.reason, now.message):
         return None
+    if now.reason == _RECORD_AWAY:
+        return _of_the_record(known.namespace)
     about = Regarding(kind, known.namespace, known.name, known.uid)
     return _warning(about, now.reason, now.message, EventAction.CHECK)
+
+
+def event_of_skipped(schedule: ProcSchedule, claim: Claim, why: Skip) -> Event:
+    """What to tell when an occurrence could have been started, and was not."""
+    message = f"the run planned for {format_timestamp(claim.instant)} is skipped: {why.message}"
+    return _warning(_schedule(schedule), why.reason, message, EventAction.START)
+
+
+def event_of_missed(schedule: ProcSchedule, count: int, newest: datetime) -> Event:
+    """What to tell when planned times passed while nothing could start them."""
+    planned = format_timestamp(newest)
+    times = f"{count} planned times, the last {planned}," if count > 1 else f"the time {planned}"
+    message = f"{times} passed without a run, and spec.catchUp starts none for it"
+    return _warning(_schedule(schedule), "OccurrenceMissed", message, EventAction.START)
 
 
 def event_of_abandonment(about: Regarding, reason: str) -> Event:
@@ -80,6 +99,10 @@ def _of_the_record(namespace: Namespace) -> Event:
 
 def _execution(execution: ProcExecution) -> Regarding:
     return Regarding(Kind.PROC_EXECUTION, execution.namespace, execution.name, execution.uid)
+
+
+def _schedule(schedule: ProcSchedule) -> Regarding:
+    return Regarding(Kind.PROC_SCHEDULE, schedule.namespace, schedule.name, schedule.uid)
 
 
 def _not_ready(conditions: Iterable[Condition]) -> Condition | None:

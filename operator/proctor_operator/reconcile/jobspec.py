@@ -116,7 +116,7 @@ def build_environment(
         "PROCTOR_REQUESTER": requester,
     }
     if scheduled is not None:
-        ours["PROCTOR_SCHEDULED_TIME"] = scheduled.strftime("%Y-%m-%dT%H:%M:%SZ")
+        ours["PROCTOR_SCHEDULED_TIME"] = format_timestamp(scheduled)
     return [
         *(_argument_variable(argument) for argument in resolved),
         *(_secret_variable(secret.name, secret.secret_key_ref) for secret in proc.secrets),

@@ -20,6 +20,7 @@ from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.status import is_finished
 from proctor_operator.runtime.finished import FinishedIndex
+from proctor_operator.runtime.scheduled import ScheduledIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class ObjectCache:
         self._lost_their_job: set[Uid] = set()
         self._buried: OrderedDict[Uid, None] = OrderedDict()
         self.finished = FinishedIndex()
+        self.scheduled = ScheduledIndex()
 
     def put(self, known: OwnObject) -> bool:
         """Keep an object unless a newer state of it is here, or it is known to be gone.
@@ -76,9 +78,12 @@ class ObjectCache:
             self._forget_uid(old.uid)
         if old is not None:
             self.finished.remove(old)
+            if old.uid != known.uid:
+                self.scheduled.remove(old)
         self._own[key] = known
         self._keys_by_uid[known.uid] = key
         self.finished.put(known)
+        self.scheduled.put(known)
         return True
 
     def refresh(self, known: OwnObject) -> None:
@@ -95,6 +100,7 @@ class ObjectCache:
         del self._own[key]
         self._forget_uid(old.uid)
         self.finished.remove(old)
+        self.scheduled.remove(old)
         return True
 
     def bury(self, uid: Uid) -> None:

@@ -12,6 +12,7 @@ from proctor_operator.runtime.cache import ObjectCache, key_of
 from proctor_operator.runtime.queue import WorkQueue
 
 RETENTION_DELAY_SECONDS: Final = 5.0
+SCHEDULE_DELAY_SECONDS: Final = 10.0
 
 
 class Informer:
@@ -25,6 +26,7 @@ class Informer:
         self._queue = queue
         self._is_feeding = False
         cache.finished.listen(self._wake_retention)
+        cache.scheduled.listen(self._wake_schedule)
 
     def feed(self) -> None:
         """Begin to feed the queue, with all that is known: until now nobody has looked at any of it."""
@@ -121,6 +123,11 @@ class Informer:
         """Soon, and once for all that end until then: nobody waits for it."""
         if self._is_feeding:
             self._queue.add_after(key, RETENTION_DELAY_SECONDS)
+
+    def _wake_schedule(self, key: ObjectKey) -> None:
+        """What runs for it is shown some time after: a burst of short runs costs one write."""
+        if self._is_feeding:
+            self._queue.add_after(key, SCHEDULE_DELAY_SECONDS)
 
     def _wake(self, key: ObjectKey | None) -> None:
         if key is not None and self._is_feeding:

@@ -23,7 +23,6 @@ from proctor_operator.reconcile.execution import decide
 from proctor_operator.reconcile.observed import ObservedExecution
 from proctor_operator.reconcile.policy import RunPolicy
 from proctor_operator.reconcile.proc import ProcProblem, problem_conditions, proc_conditions
-from proctor_operator.reconcile.schedule import schedule_conditions
 from proctor_operator.reconcile.trouble import find_news
 from proctor_operator.runtime.cache import KnownRun, ObjectCache, key_of
 from proctor_operator.runtime.effects import ExecutionEffects
@@ -31,6 +30,7 @@ from proctor_operator.runtime.log_capture import LogCapture
 from proctor_operator.runtime.orphans import OrphanRunner
 from proctor_operator.runtime.reporter import Reporter
 from proctor_operator.runtime.retention import RetentionRunner
+from proctor_operator.runtime.schedules import ScheduleRunner
 
 STEPS_AT_MOST: Final = 24
 """A pass of a healthy execution takes fewer than ten; more means that two rules chase each other."""
@@ -53,11 +53,13 @@ class Runner:
         orphans: OrphanRunner,
         capture: LogCapture,
         retention: RetentionRunner,
+        schedules: ScheduleRunner,
     ) -> None:
         self._cache = cache
         self._orphans = orphans
         self._capture = capture
         self._retention = retention
+        self._schedules = schedules
         self._cluster = cluster
         self._effects = effects
         self._clock = clock
@@ -84,8 +86,7 @@ class Runner:
                 await self._report(key, known, conditions)
                 return None
             case ProcSchedule():
-                conditions = schedule_conditions(known, self._clock.now())
-                await self._report(key, known, conditions)
+                await self._schedules.run(key, known)
                 return None
 
     async def _run_execution(self, key: ObjectKey, execution: ProcExecution) -> float | None:
@@ -169,9 +170,7 @@ class Runner:
                 "Proc could not be told", object=f"{proc.namespace}/{proc.name}", error=str(error)
             )
 
-    async def _report(
-        self, key: ObjectKey, known: Proc | ProcSchedule, wanted: tuple[Condition, ...]
-    ) -> None:
+    async def _report(self, key: ObjectKey, known: Proc, wanted: tuple[Condition, ...]) -> None:
         """Write conditions if they say anything new."""
         if _says_the_same(known.conditions, wanted):
             return

@@ -1,4 +1,4 @@
-"""Is this Proc runnable, and why not; what a schedule says while none is started."""
+"""Is this Proc runnable, and why not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pytest
 
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.reconcile.proc import find_proc_problem, proc_conditions
-from proctor_operator.reconcile.schedule import schedule_conditions
-from unit.builders import NOW, parameter, proc, proc_spec, schedule
+from unit.builders import NOW, parameter, proc, proc_spec
 
 SECRET = {"name": "SECRET", "secretKeyRef": {"name": "s", "key": "k"}}
 
@@ -161,17 +160,3 @@ def test_a_proc_says_whether_executions_may_start(
 
     assert said(conditions) == expected
     assert {one.observed_generation for one in conditions} == {9}
-
-
-def test_a_schedule_says_that_nothing_will_be_started() -> None:
-    conditions = schedule_conditions(schedule(), NOW)
-
-    assert said(conditions) == ["Ready=False NotSupportedYet", "Stalled=True NotSupportedYet"]
-
-
-def test_a_schedule_says_first_what_its_author_can_mend() -> None:
-    spec = schedule().spec.model_copy(update={"cron": "61 * * * *"})
-    conditions = schedule_conditions(schedule(spec=spec), NOW)
-
-    assert said(conditions) == ["Ready=False InvalidSchedule", "Stalled=True InvalidSchedule"]
-    assert "minute '61': it takes 0 to 59" in conditions[0].message

@@ -39,7 +39,7 @@ from proctor_operator.domain.naming import (
 )
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
 from proctor_operator.domain.proc import Proc
-from proctor_operator.domain.schedule import ProcSchedule
+from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, OwnObject
 
@@ -136,6 +136,25 @@ class KubeCluster:
     async def create_job(self, namespace: Namespace, manifest: JsonObject) -> JobFacts:
         """See the port."""
         return read_job(await self._client.create(JOB_RESOURCE, namespace, manifest))
+
+    async def create_execution(
+        self, namespace: Namespace, manifest: JsonObject
+    ) -> ProcExecution | UnreadableObject:
+        """See the port."""
+        return read_execution(await self._client.create(EXECUTION_RESOURCE, namespace, manifest))
+
+    async def write_schedule_status(
+        self, schedule: ProcSchedule, status: ProcScheduleStatus
+    ) -> ProcSchedule | UnreadableObject:
+        """See the port."""
+        patch = {
+            "metadata": {"resourceVersion": schedule.resource_version},
+            "status": status_patch(schedule.status, status),
+        }
+        stored = await self._client.patch(
+            SCHEDULE_RESOURCE, schedule.namespace, schedule.name, patch, sub="status"
+        )
+        return read_schedule(stored)
 
     async def write_status(
         self, execution: ProcExecution, status: ProcExecutionStatus

@@ -18,10 +18,15 @@ from proctor_operator.domain.model import JsonObject, Model, parse
 from proctor_operator.domain.naming import READ_ANNOTATIONS, Namespace, Uid
 from proctor_operator.domain.objects import Kind, UnreadableObject
 from proctor_operator.domain.proc import Proc, ProcSpec
-from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleSpec
+from proctor_operator.domain.schedule import (
+    ProcSchedule,
+    ProcScheduleSpec,
+    ProcScheduleStatus,
+)
 
 Manifest = Mapping[str, Any]
 ValueT = TypeVar("ValueT")
+StatusT = TypeVar("StatusT", ProcExecutionStatus, ProcScheduleStatus)
 
 
 def read_proc(manifest: Manifest) -> Proc | UnreadableObject:
@@ -50,7 +55,7 @@ def read_conditions(manifest: Manifest) -> tuple[Condition, ...]:
     return tuple(found)
 
 
-def status_patch(before: ProcExecutionStatus, after: ProcExecutionStatus) -> JsonObject:
+def status_patch(before: StatusT, after: StatusT) -> JsonObject:
     """What a merge patch must say to turn one status into the other; None removes a field."""
     old = _dump(before)
     new = _dump(after)
@@ -123,11 +128,22 @@ def _proc(manifest: Manifest) -> Proc:
 
 
 def _schedule(manifest: Manifest) -> ProcSchedule:
+    metadata = manifest["metadata"]
     return ProcSchedule(
         **_identity(manifest),
+        creation_time=moment_of(metadata["creationTimestamp"]),
+        deletion_time=moment(metadata.get("deletionTimestamp")),
         spec=parse(ProcScheduleSpec, manifest.get("spec"), where="spec"),
-        conditions=read_conditions(manifest),
+        status=_schedule_status(manifest),
     )
+
+
+def _schedule_status(manifest: Manifest) -> ProcScheduleStatus:
+    status = {**(manifest.get("status") or {}), "conditions": read_conditions(manifest)}
+    try:
+        return parse(ProcScheduleStatus, status, where="status")
+    except Unreadable:
+        return ProcScheduleStatus(conditions=read_conditions(manifest))
 
 
 def _execution(manifest: Manifest) -> ProcExecution:

@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from proctor_operator.adapters.postgres.chunks import CHUNK_COLUMNS
 from proctor_operator.adapters.postgres.denials import DENIAL_COLUMNS
+from proctor_operator.adapters.postgres.occurrences import (
+    MARK_COLUMNS,
+    OCCURRENCE_COLUMNS,
+    PROGRESS_COLUMNS,
+)
 from proctor_operator.adapters.postgres.rows import OUTCOME_COLUMNS, REQUEST_COLUMNS
 from proctor_operator.domain.errors import RecordRejected
 
@@ -16,6 +21,10 @@ _INSERTED: Final = ", ".join((*REQUEST_COLUMNS, *OUTCOME_COLUMNS))
 _NOTED: Final = "created_at, uid, transition, phase, at"
 _KEPT: Final = ", ".join(CHUNK_COLUMNS)
 _UPDATED: Final = ", ".join(("job_uid", *OUTCOME_COLUMNS))
+
+_PROGRESS: Final = ", ".join(PROGRESS_COLUMNS)
+_CLAIMED: Final = ", ".join(OCCURRENCE_COLUMNS)
+_MARKED: Final = ", ".join(MARK_COLUMNS)
 
 _ROLE_EXISTS: Final = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
 
@@ -32,6 +41,8 @@ _GRANTS: Final = (
     # The limit of a log's size takes chunks out of its middle; nothing else is ever deleted.
     f"GRANT SELECT, INSERT ({_KEPT}), DELETE ON proctor.log_chunks TO {{role}}",
     f"GRANT SELECT, INSERT ({', '.join(DENIAL_COLUMNS)}) ON proctor.denials TO {{role}}",
+    f"GRANT SELECT, INSERT ({_PROGRESS}), UPDATE ({_PROGRESS}) ON proctor.schedules TO {{role}}",
+    f"GRANT SELECT, INSERT ({_CLAIMED}), UPDATE ({_MARKED}) ON proctor.occurrences TO {{role}}",
 )
 
 

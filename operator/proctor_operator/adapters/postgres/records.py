@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Connection = PoolConnectionProxy[asyncpg.Record]
 
-EXPECTED_REVISION: Final = "0004"
+EXPECTED_REVISION: Final = "0005"
 """The oldest schema this release works with. Revisions are numbered and only add, so a newer
 schema serves as well: the old replicas stay ready while a roll-out has migrated already."""
 
