@@ -71,6 +71,7 @@ test: ## everything that CI runs, from an empty machine
 	@$(MAKE) --no-print-directory e2e
 
 .PHONY: bench
+bench: BENCH ?= --schedules 6000
 bench: cluster-tools ## executions beside raw Jobs on simulated nodes (BENCH="--burst 200" for a quick look)
 	@$(PYTHON_TESTS) -m bench --json .bench.json $(BENCH)
 

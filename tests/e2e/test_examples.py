@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,13 +108,46 @@ def authorization(operator: RunningOperator) -> None:
     assert operator.kubectl("get", "pexec", "not-hers", "--ignore-not-found") == ""
 
 
-def gitops_safe(operator: RunningOperator) -> None:
+def in_a_repository(operator: RunningOperator) -> None:
+    tool = f"system:serviceaccount:{operator.namespace}:shop-deployer"
+    apply(operator, "08-gitops", "rbac.yaml")
+    as_tool(operator, tool, "proc.yaml", "schedule.yaml", "execution.yaml")
+
+    first = operator.wait_for_phase("add-column-2026-11", "Succeeded")
+    assert first["spec"]["requestedBy"]["username"] == tool
+    assert operator.recorded("add-column-2026-11")["requester_username"] == tool
+    a_schedule_keeps_the_requester_who_chose_what_runs(operator, tool)
+    what_has_run_does_not_run_again(operator, tool, first["status"])
+
+
+def as_tool(operator: RunningOperator, tool: str, *files: str) -> None:
+    """As a GitOps tool applies its repository."""
+    for file in files:
+        operator.kubectl("apply", f"--filename={EXAMPLES / '08-gitops' / file}", f"--as={tool}")
+
+
+def a_schedule_keeps_the_requester_who_chose_what_runs(
+    operator: RunningOperator, tool: str
+) -> None:
+    def requester_after(patch: str) -> str:
+        edit = ("patch", "psched/purge-carts", "--type=merge", f"--patch={patch}")
+        operator.kubectl(*edit)
+        return str(operator.get("psched", "purge-carts")["spec"]["requestedBy"]["username"])
+
+    assert requester_after('{"spec":{"cron":"0 4 * * *"}}') == tool
+    assert requester_after('{"spec":{"arguments":{"DAYS":7}}}') == "kubernetes-admin"
+    as_tool(operator, tool, "schedule.yaml")
+    back = operator.get("psched", "purge-carts")["spec"]
+    assert (back["requestedBy"]["username"], back["arguments"]) == (tool, {"DAYS": 30})
+
+
+def what_has_run_does_not_run_again(
+    operator: RunningOperator, tool: str, first: dict[str, Any]
+) -> None:
     name = "add-column-2026-11"
-    apply(operator, "08-gitops", "proc.yaml", "execution.yaml")
-    first = operator.wait_for_phase(name, "Succeeded")["status"]
     operator.kubectl("delete", f"pexec/{name}", "--timeout=60s")
 
-    apply(operator, "08-gitops", "execution.yaml")
+    as_tool(operator, tool, "execution.yaml")
     again = operator.wait_for_phase(name, "Succeeded")
 
     status = again["status"]
@@ -157,7 +191,7 @@ RUN: dict[str, Callable[[RunningOperator], None]] = {
     "05-long-running": long_running,
     "06-authorization": authorization,
     "07-auth-plugin": auth_plugin,
-    "08-gitops": gitops_safe,
+    "08-gitops": in_a_repository,
 }
 
 
