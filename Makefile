@@ -92,7 +92,7 @@ cluster-tools: tools ## build Kubernetes and Helm, once per machine
 ##@ Upkeep
 .PHONY: tools
 tools: ## the project's Python environment
-	@.ci/bootstrap
+	@bash .ci/bootstrap
 
 .PHONY: docs
 docs: tools ## write the generated pages of docs/ anew
