@@ -219,6 +219,7 @@ TAKEN: dict[str, tuple[Manifest, str]] = {
         {"procRef": {"name": "other"}, "requestedBy": {"username": ALICE, "groups": ["dba"]}},
         "spec.requestedBy",
     ),
+    "switches it off": ({"suspend": True}, "spec.suspend: only the schedule's author"),
     "has it run another proc of hers": ({"procRef": {"name": "other"}}, "not among those"),
 }
 
