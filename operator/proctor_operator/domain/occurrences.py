@@ -255,8 +255,6 @@ def _within(
 ) -> Iterator[datetime]:
     """Occurrences of one stretch, later than `after`; `reached` is the latest wall time before it."""
     floor = after.replace(second=0, microsecond=0) + _MINUTE
-    if stretch.end <= floor:
-        return
     wall_floor = stretch.on_the_wall(max(floor, stretch.start))
     if cron.follows_real_time or reached is None:
         first = wall_floor
@@ -284,7 +282,7 @@ def _wall_times(cron: Cron, start: datetime, end: datetime) -> Iterator[datetime
             continue
         if cron.falls_on(day):
             midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the wall has no zone
-            for minutes in times[bisect_left(times, (start - midnight) / _MINUTE) :]:
+            for minutes in islice(times, bisect_left(times, (start - midnight) / _MINUTE), None):
                 wall = midnight + timedelta(minutes=minutes)
                 if wall >= end:
                     return

@@ -60,8 +60,6 @@ from proctor_operator.reconcile.scheduled_run import (
 
 RECORD_RETRY_SECONDS: Final = 5.0
 HINDRANCE_RETRY_SECONDS: Final = 20.0
-LOOK_AGAIN_SECONDS: Final = 60.0
-"""A clock may be set; nothing that is due then waits for longer."""
 
 
 def decide_schedule(observed: ObservedSchedule, now: datetime) -> ScheduleAction | Rest:
@@ -186,7 +184,7 @@ def _show(
     if upcoming is None:
         return Rest()
     seconds = (starting_time(timing, upcoming) - now).total_seconds()
-    return Rest(after_seconds=min(max(seconds, 0.0), LOOK_AGAIN_SECONDS))
+    return Rest(after_seconds=max(seconds, 0.0))
 
 
 def _tell(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from proctor_operator.domain.naming import Namespace, Uid
-from proctor_operator.domain.objects import Kind, ObjectKey
+from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
+from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.runtime.cache import ObjectCache, key_of
@@ -113,10 +115,18 @@ class Informer:
                 self._wake(self._cache.key_of_uid(job.execution_uid))
 
     def _wake_retention_of(self, known: OwnObject) -> None:
-        """A Proc's author may want other executions kept than before."""
-        key = key_of(known)
-        finished = ObjectKey(Kind.FINISHED_EXECUTIONS, key.namespace, key.name)
-        if key.kind is Kind.PROC and self._cache.finished.of(finished):
+        """The author of a Proc or a schedule may want other executions kept than before."""
+        match known:
+            case ProcSchedule():
+                proc = known.spec.proc_ref.name
+            case Proc():
+                proc = known.name
+            case UnreadableObject(kind=Kind.PROC):
+                proc = known.name
+            case _:
+                return
+        finished = ObjectKey(Kind.FINISHED_EXECUTIONS, known.namespace, proc)
+        if self._cache.finished.of(finished):
             self._wake_retention(finished)
 
     def _wake_retention(self, key: ObjectKey) -> None:

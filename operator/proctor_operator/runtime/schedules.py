@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Final, assert_never
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, TypeVar, assert_never
 
 import structlog
 
@@ -24,7 +25,7 @@ from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.objects import ObjectKey, UnreadableObject, Unseen
 from proctor_operator.domain.occurrence import Claim, Progress, Skip
 from proctor_operator.domain.proc import Proc
-from proctor_operator.domain.schedule import ProcSchedule
+from proctor_operator.domain.schedule import ActiveRun, ProcSchedule
 from proctor_operator.ports.clock import Clock
 from proctor_operator.ports.cluster import Cluster
 from proctor_operator.ports.occurrences import Occurrences
@@ -52,8 +53,27 @@ from proctor_operator.runtime.schedule_reporter import ScheduleReporter
 STEPS_AT_MOST: Final = 64
 """Of one pass; what is left, of a long row of missed times, is for the next one."""
 REMEMBERED_AT_MOST: Final = 100_000
+LOOK_AGAIN_SECONDS: Final = 60.0
+"""A clock may be set; nothing that is due then waits for longer."""
+
+Kept = TypeVar("Kept", Progress, "_Resting")
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Resting:
+    """What a rest was decided on; while all of that holds, nothing need be decided again."""
+
+    schedule: ProcSchedule
+    active: tuple[ActiveRun, ...]
+    since: datetime
+    until: datetime
+
+    def holds(self, schedule: ProcSchedule, active: tuple[ActiveRun, ...], now: datetime) -> bool:
+        """Whether it does; a clock that was set back is a reason to look."""
+        is_same = self.schedule is schedule and self.active == active
+        return is_same and self.since <= now < self.until
 
 
 class ScheduleRunner:
@@ -84,9 +104,15 @@ class ScheduleRunner:
         self._saw = saw
         self._look_again = look_again
         self._progress: OrderedDict[Uid, Progress] = OrderedDict()
+        self._resting: OrderedDict[Uid, _Resting] = OrderedDict()
 
     async def run(self, key: ObjectKey, schedule: ProcSchedule) -> None:
         """Do one pass."""
+        resting = self._resting.pop(schedule.uid, None)
+        active, now = self._cache.scheduled.active(schedule.uid), self._clock.now()
+        if resting is not None and resting.holds(schedule, active, now):
+            self._rest(key, resting)
+            return
         proc = self._cache.proc(schedule.namespace, schedule.spec.proc_ref.name)
         observed = ObservedSchedule(
             schedule=schedule,
@@ -96,12 +122,14 @@ class ScheduleRunner:
         )
         try:
             for _ in range(STEPS_AT_MOST):
-                active = self._cache.scheduled.active(schedule.uid)
+                active, now = self._cache.scheduled.active(schedule.uid), self._clock.now()
                 observed = replace(observed, active=active)
-                action = decide_schedule(observed, self._clock.now())
+                action = decide_schedule(observed, now)
                 if isinstance(action, Rest):
                     self._remember(observed)
-                    self._rest(key, action)
+                    if action.after_seconds is not None:
+                        until = now + timedelta(seconds=action.after_seconds)
+                        self._rest(key, _Resting(observed.schedule, active, now, until))
                     return
                 before = observed
                 observed = await self._perform(action, before)
@@ -112,17 +140,18 @@ class ScheduleRunner:
         self._remember(observed)
         self._look_again(key, 0.0)
 
-    def _rest(self, key: ObjectKey, rest: Rest) -> None:
-        if rest.after_seconds is not None:
-            self._look_again(key, rest.after_seconds)
+    def _rest(self, key: ObjectKey, resting: _Resting) -> None:
+        if resting.schedule.uid in self._progress:
+            # Else it waits for something to be over, and any look may find that it is.
+            _keep(self._resting, resting.schedule.uid, resting)
+        seconds = (resting.until - self._clock.now()).total_seconds()
+        self._look_again(key, min(max(seconds, 0.0), LOOK_AGAIN_SECONDS))
 
     def _remember(self, observed: ObservedSchedule) -> None:
         uid, progress = observed.schedule.uid, observed.progress
         self._progress.pop(uid, None)
         if isinstance(progress, Progress) and not progress.open_claims:
-            self._progress[uid] = progress
-            if len(self._progress) > REMEMBERED_AT_MOST:
-                self._progress.popitem(last=False)
+            _keep(self._progress, uid, progress)
 
     async def _perform(
         self, action: ScheduleAction, observed: ObservedSchedule
@@ -226,6 +255,12 @@ class ScheduleRunner:
             )
         except NotFound:
             return Unseen.ABSENT
+
+
+def _keep(remembered: OrderedDict[Uid, Kept], uid: Uid, kept: Kept) -> None:
+    remembered[uid] = kept
+    if len(remembered) > REMEMBERED_AT_MOST:
+        remembered.popitem(last=False)
 
 
 def _progress(observed: ObservedSchedule) -> Progress:

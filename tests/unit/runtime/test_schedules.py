@@ -97,6 +97,38 @@ async def test_a_pass_before_its_time_does_nothing() -> None:
     assert (world.cluster.writes, world.wakes[-1]) == ([], (KEY, 1.0))
 
 
+async def test_a_far_time_is_looked_at_every_minute_and_nothing_is_decided_anew() -> None:
+    world = World(proc(), every_minute(cron="0 12 * * *"))
+    await world.pass_over(KEY)
+    world.look_around()
+    world.occurrences.before = world.cluster.before = _fails_at("anything")
+
+    for minutes in (0, 1, 149):
+        world.clock.moment = NOW + timedelta(minutes=minutes)
+        await world.runner.run(KEY)
+
+    assert [seconds for _, seconds in world.wakes] == [60.0] * 4
+    world.clock.moment = NOW + timedelta(minutes=149, seconds=58)
+    await world.runner.run(KEY)
+    assert world.wakes[-1] == (KEY, 2.0)
+    world.clock.moment = NOW + timedelta(minutes=150)
+    await world.runner.run(KEY)
+    assert states(world) == [OccurrenceState.STARTED]
+
+
+async def test_a_clock_that_is_set_is_noticed_at_the_next_look() -> None:
+    world = World(proc(), every_minute(cron="0 12 * * *"))
+    await world.pass_over(KEY)
+    world.look_around()
+
+    world.clock.moment = NOW - timedelta(hours=1)
+    await world.runner.run(KEY)
+    world.clock.moment = NOW + timedelta(minutes=150, seconds=30)
+    await world.runner.run(KEY)
+
+    assert states(world) == [OccurrenceState.STARTED]
+
+
 async def test_an_execution_that_is_deleted_is_not_started_again() -> None:
     world = World(proc(), every_minute())
     await world.pass_over(KEY)
