@@ -20,7 +20,7 @@ from proctor_operator.domain.model import Model
 from proctor_operator.domain.naming import GROUP, VERSION
 from proctor_operator.domain.proc import ProcSpec, SecretKeyRef
 from proctor_operator.domain.procplugin import ProcPluginSpec, ProcPluginStatus
-from proctor_operator.domain.schedule import ProcScheduleSpec
+from proctor_operator.domain.schedule import ProcScheduleSpec, ProcScheduleStatus
 
 Schema = dict[str, Any]
 
@@ -69,7 +69,7 @@ MODELS: dict[str, type[Model]] = {
     "procexecutions.spec": ProcExecutionSpec,
     "procexecutions.status": ProcExecutionStatus,
     "procschedules.spec": ProcScheduleSpec,
-    "procschedules.status.conditions[]": Condition,
+    "procschedules.status": ProcScheduleStatus,
     "procplugins.spec": ProcPluginSpec,
     "procplugins.status": ProcPluginStatus,
 }

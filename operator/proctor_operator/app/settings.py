@@ -378,8 +378,8 @@ class WebhookSettings(Section):
     )
     operator_accounts: tuple[str, ...] = Field(
         (),
-        description="User names of the operator's own accounts, `system:serviceaccount:NAMESPACE:NAME`, which may "
-        "bring stamps, as a JSON list.",
+        description="User names of the operator's own accounts, `system:serviceaccount:NAMESPACE:NAME`, as a JSON "
+        "list. They alone make the runs of schedules, in the name of the schedule's author.",
     )
 
 

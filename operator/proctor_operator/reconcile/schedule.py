@@ -60,6 +60,7 @@ from proctor_operator.reconcile.scheduled_run import (
 
 RECORD_RETRY_SECONDS: Final = 5.0
 HINDRANCE_RETRY_SECONDS: Final = 20.0
+SOON_SECONDS: Final = 60.0
 
 
 def decide_schedule(observed: ObservedSchedule, now: datetime) -> ScheduleAction | Rest:
@@ -175,16 +176,24 @@ def _wait(
 def _show(
     observed: ObservedSchedule, known: Progress, timing: Timing, now: datetime
 ) -> ScheduleAction | Rest:
-    status = schedule_status(observed, known, timing, now)
-    if not shows_the_same(observed.schedule.status, status):
+    before, status = observed.schedule.status, schedule_status(observed, known, timing, now)
+    seconds = _until_the_next(observed.schedule, known, timing, now)
+    shown = before
+    if seconds is not None and seconds <= SOON_SECONDS:
+        # What has ended meanwhile is shown together with what starts then.
+        shown = before.model_copy(update={"active": status.active})
+    if not shows_the_same(shown, status):
         return WriteScheduleStatus(status)
-    if observed.schedule.spec.suspend:
-        return Rest()
+    return Rest(after_seconds=seconds)
+
+
+def _until_the_next(
+    schedule: ProcSchedule, known: Progress, timing: Timing, now: datetime
+) -> float | None:
     upcoming = next_occurrence(timing, known.handled_until)
-    if upcoming is None:
-        return Rest()
-    seconds = (starting_time(timing, upcoming) - now).total_seconds()
-    return Rest(after_seconds=max(seconds, 0.0))
+    if schedule.spec.suspend or upcoming is None:
+        return None
+    return max((starting_time(timing, upcoming) - now).total_seconds(), 0.0)
 
 
 def _tell(

@@ -40,6 +40,9 @@ def find_new_progress(
         new = replace(new, timing=timing, is_suspended=schedule.spec.suspend, handled_until=now)
     elif known.handled_until > now + _CLOCK_DOUBT:
         new = replace(new, handled_until=now)
+    elif (shown := _shown_ahead(schedule, known, now)) is not None:
+        missed = max(known.missed, schedule.status.missed or 0)
+        new = replace(new, handled_until=shown, last_occurrence=shown, missed=missed)
     if asked != known.asked:
         new = replace(new, asked=asked, asked_since=now)
     return new if new != known else None
@@ -53,6 +56,12 @@ def has_new_timing(schedule: ProcSchedule, known: Progress) -> bool:
 def is_switched(schedule: ProcSchedule, known: Progress) -> bool:
     """Whether somebody suspended it, or switched it on again."""
     return schedule.spec.suspend != known.is_suspended
+
+
+def _shown_ahead(schedule: ProcSchedule, known: Progress, now: datetime) -> datetime | None:
+    """What the status shows as dealt with and the record has not heard of: it was restored from a backup."""
+    shown = schedule.status.last_occurrence
+    return shown if shown is not None and known.handled_until < shown <= now else None
 
 
 def _first_baseline(schedule: ProcSchedule, now: datetime) -> datetime:

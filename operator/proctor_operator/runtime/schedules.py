@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, TypeVar, assert_never
+from typing import Any, Final, assert_never
 
 import structlog
 
@@ -55,8 +55,6 @@ STEPS_AT_MOST: Final = 64
 REMEMBERED_AT_MOST: Final = 100_000
 LOOK_AGAIN_SECONDS: Final = 60.0
 """A clock may be set; nothing that is due then waits for longer."""
-
-Kept = TypeVar("Kept", Progress, "_Resting")
 
 log = structlog.get_logger(__name__)
 
@@ -257,7 +255,7 @@ class ScheduleRunner:
             return Unseen.ABSENT
 
 
-def _keep(remembered: OrderedDict[Uid, Kept], uid: Uid, kept: Kept) -> None:
+def _keep(remembered: OrderedDict[Uid, Any], uid: Uid, kept: object) -> None:
     remembered[uid] = kept
     if len(remembered) > REMEMBERED_AT_MOST:
         remembered.popitem(last=False)

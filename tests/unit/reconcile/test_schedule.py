@@ -175,6 +175,26 @@ def test_a_clock_that_was_years_ahead_stops_nothing_for_years() -> None:
     action = decide_schedule(seen(known, progress), NOW)
 
     assert action == BeginSchedule(replace(progress, handled_until=NOW))
+    shown = with_status(known, last_occurrence=NOW + timedelta(days=900))
+    then = decide_schedule(seen(shown, replace(progress, handled_until=NOW)), NOW)
+    assert isinstance(then, WriteScheduleStatus), "the status of then is no reason to wait for it"
+
+
+def test_a_record_from_a_backup_does_not_repeat_what_the_status_shows() -> None:
+    known = with_status(
+        of(catch_up=CatchUp(policy="All")),
+        observed_generation=1,
+        last_occurrence=ago(120),
+        missed=3,
+    )
+    restored = replace(begun(of()), handled_until=ago(86400), missed=1)
+
+    action = decide_schedule(seen(known, restored), NOW)
+
+    assert action == BeginSchedule(
+        replace(restored, handled_until=ago(120), last_occurrence=ago(120), missed=3)
+    )
+    assert isinstance(decide_schedule(seen(known, action.progress), NOW), ClaimOccurrence)
 
 
 def test_what_is_being_deleted_starts_nothing() -> None:

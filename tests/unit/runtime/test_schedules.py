@@ -15,7 +15,16 @@ from proctor_operator.domain.objects import Kind, ObjectKey
 from proctor_operator.domain.occurrence import OccurrenceState
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleSpec
 from proctor_operator.runtime.cache import key_of
-from unit.builders import NAMESPACE, NOW, ago, execution, proc, requester, schedule
+from unit.builders import (
+    NAMESPACE,
+    NOW,
+    ago,
+    execution,
+    final_execution_status,
+    proc,
+    requester,
+    schedule,
+)
 from unit.world import World
 
 UID = Uid("schedule-uid-1")
@@ -95,6 +104,29 @@ async def test_a_pass_before_its_time_does_nothing() -> None:
     await world.pass_over(KEY)
 
     assert (world.cluster.writes, world.wakes[-1]) == ([], (KEY, 1.0))
+
+
+async def test_what_ends_is_shown_at_once_or_with_the_next_that_starts_within_a_minute() -> None:
+    for cron, writes in (("* * * * *", 1), ("30 * * * *", 2)):
+        world = World(proc(), every_minute(cron=cron))
+        await world.pass_over(KEY)
+        (run,) = made(world)
+        assert [one.uid for one in shown(world).status.active] == [run.uid]
+        world.cluster.own[key_of(run)] = run.model_copy(
+            update={
+                "status": final_execution_status(),
+                "resource_version": world.cluster.next_version(),
+            }
+        )
+        world.clock.moment = NOW + timedelta(seconds=10)
+
+        await world.pass_over(KEY)
+
+        assert world.cluster.writes.count("write_schedule_status") == writes, cron
+        world.clock.moment = NOW + timedelta(minutes=1)
+        await world.pass_over(KEY)
+        names = [one.name for one in shown(world).status.active]
+        assert run.name not in names
 
 
 async def test_a_far_time_is_looked_at_every_minute_and_nothing_is_decided_anew() -> None:
