@@ -79,10 +79,9 @@ class Cron:
         return _times_of_day(self.hours, self.minutes)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _times_of_day(hours: frozenset[int], minutes: frozenset[int]) -> tuple[int, ...]:
-    in_order = sorted(minutes)
-    return tuple(hour * 60 + minute for hour in sorted(hours) for minute in in_order)
+    return tuple(hour * 60 + minute for hour in sorted(hours) for minute in sorted(minutes))
 
 
 class Mistake(ValueError):
@@ -275,7 +274,7 @@ def _mistake(one: _Field, term: str, said: str) -> Mistake:
 
 def _refuse_what_never_fires(text: str, fields: Sequence[str]) -> None:
     """Whatever its `H` become: a schedule's UID is chosen after it is judged."""
-    for turn in range(len(_MONTH.values) if "H" in text else 1):
+    for turn in range(len(_MONTH.values)):
         cron = _read(fields, lambda one, values, turn=turn: _worst(one, values, turn))  # type: ignore[misc]
         longest = max(_LONGEST_MONTHS[month - 1] for month in cron.months)
         if cron.needs_both_days and min(cron.days) > longest:

@@ -255,8 +255,6 @@ def _within(
 ) -> Iterator[datetime]:
     """Occurrences of one stretch, later than `after`; `reached` is the latest wall time before it."""
     floor = after.replace(second=0, microsecond=0) + _MINUTE
-    if stretch.end <= floor:
-        return
     wall_floor = stretch.on_the_wall(max(floor, stretch.start))
     if cron.follows_real_time or reached is None:
         first = wall_floor
