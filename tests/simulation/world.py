@@ -172,15 +172,29 @@ class World:
             await process.wait_until_gone()
             if process.why_it_died:
                 self.watchdog.says("I11", f"{process.name} died of itself: {process.why_it_died}")
+            await asyncio.sleep(self._seconds_of_downtime())
             await asyncio.sleep(self.chance.between(0.5, 6.0, "restart", str(number)))
             self.faults.hit()
             number += 1
             stale = self._around.plan.stale
 
+    def _seconds_of_downtime(self) -> float:
+        """Until somebody may be there again."""
+        now = self._loop.time()
+        ends = (
+            one.end
+            for one in self.faults.windows
+            if one.trouble is Trouble.DOWNTIME and one.start <= now
+        )
+        return max(0.0, max(ends, default=now) - now)
+
     def _begin_trouble(self, window: Window) -> None:
         match window.trouble:
             case Trouble.MEDDLER:
                 self._meddle(window.end)
+            case Trouble.DOWNTIME:
+                for process in self._processes:
+                    process.die("nobody is to be there")
             case Trouble.USURPER:
                 usurper = self._begin(f"operator-usurper-{window.start:g}", is_usurper=True)
                 self._loop.call_at(window.end, usurper.die, "somebody noticed")
