@@ -28,7 +28,7 @@ from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.run import RecordedRun, RunKey
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.reconcile import execution as ladder
-from proctor_operator.reconcile import failure, jobspec, outcome, pending, request
+from proctor_operator.reconcile import failure, jobspec, outcome, pending, request, slots
 from proctor_operator.reconcile.decision import (
     AbandonExecution,
     Action,
@@ -315,7 +315,7 @@ def repetitions_not_noticed(patch: pytest.MonkeyPatch) -> None:
 def fingerprint_by_uid(patch: pytest.MonkeyPatch) -> None:
     """As if something went into it that is not the user's."""
     numbers = count()
-    patch.setattr(ladder, "fingerprint_of", lambda _: f"v1:{next(numbers)}")
+    patch.setattr(slots, "fingerprint_of", lambda _: f"v1:{next(numbers)}")
 
 
 def released_by_name(patch: pytest.MonkeyPatch) -> None:
@@ -494,7 +494,7 @@ BUGS: Final[dict[str, PlantedBug]] = {
         whose_deletion_is_forgotten, "never-starts", "I5"
     ),
     "an earlier attempt decides when the last one is gone": PlantedBug(
-        whoever_is_left_decides, "second-never-starts writes=10:crash-after", "I5"
+        whoever_is_left_decides, "second-never-starts writes=11:crash-after", "I5"
     ),
     "what can never start is waited for": PlantedBug(
         everything_may_start_some_day, "never-will", "I9"
