@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from proctor_operator.domain.concurrency import Occupant
 from proctor_operator.domain.conditions import MESSAGE_LIMIT_BYTES, shorten
 from proctor_operator.domain.execution import Phase
 from proctor_operator.domain.log import LogSummary
@@ -68,8 +69,11 @@ def classify_never_started(observed: ObservedExecution, now: datetime) -> Outcom
     return Outcome(Phase.CANCELLED, *said, completed_at=now)
 
 
-def classify_vanished(now: datetime) -> Outcome:
+def classify_vanished(occupant: Occupant, now: datetime) -> Outcome:
     """Outcome of a run whose execution and Job are gone, though nobody recorded its end."""
+    if occupant.is_waiting:
+        message = "the ProcExecution object was removed while it waited for a slot"
+        return Outcome(Phase.CANCELLED, "ExecutionRemoved", message, completed_at=now)
     message = "the ProcExecution object and its job are gone, and nobody recorded how it ended"
     return Outcome(Phase.LOST, "ExecutionRemoved", message, completed_at=now)
 

@@ -99,7 +99,8 @@ class SlotEffects:
         """Record the end of those that are nowhere any more; tells whether there were any."""
         gone = [one for one in occupants if not await self._is_there(namespace, one)]
         for one in gone:
-            await self._records.record_outcome(one.key, None, classify_vanished(self._clock.now()))
+            outcome = classify_vanished(one, self._clock.now())
+            await self._records.record_outcome(one.key, None, outcome)
             self.lines.leave(one.key.uid)
             log.warning("Slot of vanished execution freed", execution=f"{namespace}/{one.name}")
         return bool(gone)
