@@ -49,6 +49,9 @@ def test_a_minute_without_requests_is_a_minute_without_writes_and_no_watch_falls
     operator.wait_for("procexecution", "waiting", "{.status.reason}", "ErrImagePull")
     operator.wait_for_phase("refused", "Refused")
     operator.wait_for_phase("bad", "Failed")
+    # What a proc shows of its executions comes some time after.
+    operator.wait_for("proc", "restful", "{.status.active}", "1")
+    operator.wait_for("proc", "mistaken", "{.status.lastExecution.phase}", "Refused")
     _wait_until_nothing_is_written(installed.user, api_cluster.audit_log)
 
     start = api_cluster.audit_log.stat().st_size
