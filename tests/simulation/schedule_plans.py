@@ -60,7 +60,7 @@ class ScheduleLife:
 
     schedules: tuple[SchedulePlan, ...]
     acts: tuple[ScheduleAct, ...] = ()
-    lasts: float = 200.0
+    lasts: float = 235.0
     has_proc: bool = True
 
 
