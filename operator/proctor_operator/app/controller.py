@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from socket import gethostname
 from typing import Any
@@ -136,7 +136,7 @@ async def run_controller(
     With rules of admission it serves webhooks as well, in the same run of Kopf.
     Raises `Fault` when the cluster cannot be reached at all, `SettingsError` when no record is set.
     """
-    record = postgres_options(settings.postgres)
+    record = replace(postgres_options(settings.postgres), reuses_plans=True)
     connection = load_connection(
         kubeconfig=settings.kubernetes.kubeconfig, context=settings.kubernetes.context
     )
