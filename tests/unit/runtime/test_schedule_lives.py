@@ -172,5 +172,6 @@ async def test_undisturbed_every_minute_of_an_hour_is_started_once() -> None:
         await life.live("wait", 60)
 
     assert len(life.made) == 60
+    await life.live("wait", 2)
     assert life.known.status.missed == 0
     assert sum(life.made.values()) == 60
