@@ -59,6 +59,7 @@ from proctor_operator.reconcile.scheduled_run import (
 RECORD_RETRY_SECONDS: Final = 5.0
 HINDRANCE_RETRY_SECONDS: Final = 20.0
 SOON_SECONDS: Final = 60.0
+TELL_AFTER_SECONDS: Final = 2.0
 
 
 def decide_schedule(observed: ObservedSchedule, now: datetime) -> ScheduleAction | Rest:
@@ -176,9 +177,12 @@ def _show(
     if seconds is not None and seconds <= SOON_SECONDS:
         # What has ended meanwhile is shown together with what starts then.
         shown = before.model_copy(update={"active": status.active})
-    if not shows_the_same(shown, status):
-        return WriteScheduleStatus(status)
-    return Rest(after_seconds=seconds)
+    if shows_the_same(shown, status):
+        return Rest(after_seconds=seconds)
+    if observed.has_started_one:
+        # A thousand others may be due at this moment, and their start is worth more than this word.
+        return Rest(after_seconds=TELL_AFTER_SECONDS)
+    return WriteScheduleStatus(status)
 
 
 def _until_the_next(
