@@ -212,8 +212,8 @@ def _find_age(observed: ObservedSchedule, known: Progress, now: datetime) -> Ski
         return None
     message = (
         f"whoever is answerable for this schedule has been so for more than {days} days, the limit of "
-        "this installation (schedules.requester_max_age_days): somebody who may run it must write "
-        "spec.arguments anew, or create it again"
+        "this installation (schedules.requester_max_age_days): somebody who may run it must change "
+        "what it runs, or create it again"
     )
     return Skip("RequesterTooOld", message)
 

@@ -173,7 +173,7 @@ def _requester(spec: ProcExecutionSpec) -> Requester:
 
 def _is_left_to_its_schedule(spec: JsonObject) -> bool:
     """Whether somebody names a schedule, and leaves it to that which proc runs."""
-    return "procRef" not in spec and bool(_name(spec, "scheduleRef"))
+    return spec.get("procRef") is None and bool(_name(spec, "scheduleRef"))
 
 
 def _name(spec: JsonObject, field: str) -> str:
