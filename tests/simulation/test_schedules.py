@@ -57,7 +57,9 @@ def test_after_a_pause_exactly_what_the_policy_says_is_started(trouble: str, unt
     [
         "suspended-and-resumed windows=downtime:70-315",
         "suspended-and-resumed windows=downtime:130-435",
+        "suspended-and-resumed windows=downtime:70-435",
         "suspended-and-resumed windows=record-down:130-435",
+        "suspended-and-resumed windows=record-down:70-435",
         "edited windows=downtime:130-255",
         "edited windows=record-down:130-255",
     ],
