@@ -30,6 +30,11 @@ class SchedulePlan:
     """When it runs, once, instead of what it said."""
     created_at: float = 1.0
 
+    @property
+    def proc(self) -> str:
+        """The name of its Proc."""
+        return f"proc-{self.name}"
+
 
 class ScheduleDeed(StrEnum):
     """What people do to all schedules at once."""

@@ -83,7 +83,7 @@ class ScheduleWatchdog:
         requester = spec.get("requestedBy") or {}
         if (requester.get("username"), requester.get("via")) != ("ann", "Schedule"):
             self._says("I12", f"{what} runs as {requester}")
-        if spec["scheduleRef"]["name"] != plan.name or spec["procRef"] != {"name": "proc-tick"}:
+        if spec["scheduleRef"]["name"] != plan.name or spec["procRef"] != {"name": plan.proc}:
             self._says("I12", f"{what} runs {spec}")
         if spec.get("arguments", {}) not in self.arguments:
             self._says("I12", f"{what} has the arguments {spec.get('arguments')}")

@@ -40,6 +40,7 @@ from proctor_operator.reconcile.schedule_decision import (
     WriteScheduleStatus,
 )
 from proctor_operator.reconcile.schedule_progress import (
+    as_it_may_have_been,
     find_new_progress,
     has_new_timing,
     is_switched,
@@ -88,6 +89,8 @@ def _go_on(
     schedule = observed.schedule
     if isinstance(known, Progress) and known.open_claims:
         return _finish(observed, known, timing, now)
+    if isinstance(known, Progress) and not observed.has_begun:
+        known = as_it_may_have_been(schedule, known)
     missed = _missed_while_switched(schedule, known, timing, now)
     if missed is not None:
         return missed

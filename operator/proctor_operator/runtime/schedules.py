@@ -192,7 +192,7 @@ class ScheduleRunner:
                 return replace(observed, progress=progress or Unseen.ABSENT)
             case BeginSchedule(progress):
                 await occurrences.begin(key, progress)
-                return replace(observed, progress=progress)
+                return replace(observed, progress=progress, has_begun=True)
             case FindRecorded(claim):
                 found = await occurrences.find_execution(key, claim)
                 return replace(observed, recorded=found or Unseen.ABSENT)
