@@ -13,16 +13,26 @@ from bench.admission import measure_admission
 from bench.load import Stuck, open_load
 from bench.machine import describe
 from bench.measuring import Bench, NotAllSucceeded
-from bench.objects import a_proc, a_proc_by_verb, an_endless_proc, the_verb_for
+from bench.objects import a_cheap_proc, a_proc, a_proc_by_verb, an_endless_proc, the_verb_for
 from bench.report import Results, render
+from bench.schedules import NotOnce, TooLate, measure_schedules
 from bench.stage import RUNS, Stage, the_stage
 from harness.operator_process import OperatorError
 from harness.requesters import plain
 from localcluster.errors import LocalClusterError
 from localpostgres.errors import LocalPostgresError
 
-PARTS = ("burst", "ramp", "restart", "quiet", "admission")
+PARTS = ("burst", "ramp", "schedules", "restart", "quiet", "admission")
 _WARM_UP = 50
+_TOLD = (
+    LocalClusterError,
+    LocalPostgresError,
+    OperatorError,
+    Stuck,
+    NotAllSucceeded,
+    NotOnce,
+    TooLate,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
             finally:
                 if options.keep_log is not None:
                     options.keep_log.write_bytes(stage.operator.log.read_bytes())
-    except (LocalClusterError, LocalPostgresError, OperatorError, Stuck, NotAllSucceeded) as error:
+    except _TOLD as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print(render(results))
@@ -50,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _measure(stage: Stage, options: argparse.Namespace) -> Results:
     results = Results(describe(stage.cluster), {**vars(options), "json": None, "keep_log": None})
-    stage.operator.apply(a_proc(options.run_seconds), an_endless_proc(), a_proc_by_verb())
+    procs = a_proc(options.run_seconds), an_endless_proc(), a_cheap_proc(), a_proc_by_verb()
+    stage.operator.apply(*procs)
     if stage.admission is not None:
         stage.have_admission(there=options.admission)
     async with open_load(stage.cluster, plain if options.admission else dict) as load:
@@ -61,6 +72,12 @@ async def _measure(stage: Stage, options: argparse.Namespace) -> Results:
             for per_second in options.ramp:
                 _tell(f"{per_second:g} executions per second for {options.ramp_seconds:g} s")
                 results.ramp.append(await bench.rung(per_second, options.ramp_seconds))
+        if "schedules" in options.parts:
+            count = options.schedules
+            _tell(f"{count} CronJobs due in one minute, then {count} ProcSchedules")
+            results.schedules = await measure_schedules(
+                stage, load, bench, count=count, clients=options.clients
+            )
         live = 0
         if "restart" in options.parts:
             live = options.live
@@ -109,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run-seconds", type=int, default=1, help="how long a pod runs")
     parser.add_argument("--ramp", type=_rates, default=(5.0, 10.0, 20.0), help="rates, by comma")
     parser.add_argument("--ramp-seconds", type=float, default=20, help="how long each rate lasts")
+    parser.add_argument("--schedules", type=int, default=1000, help="schedules due in one minute")
     parser.add_argument("--live", type=int, default=2000, help="live executions at the restart")
     parser.add_argument("--quiet-seconds", type=float, default=60, help="how long to look on")
     parser.add_argument(

@@ -26,6 +26,8 @@ from proctor_operator.adapters.metrics import PrometheusMetrics
 
 Manifest = Mapping[str, Any]
 Sends = Callable[[dict[str, Any]], dict[str, Any]]
+Reads = Callable[[Manifest], tuple[str, Iterable[str], str]]
+"""By which name an object is noted, in which states it is, and how it ended."""
 CREATED: Final = "created"
 RUNNING: Final = "running"
 FINISHED: Final = "finished"
@@ -40,7 +42,7 @@ class Stuck(Exception):
 class Arrivals:
     """When each object first arrived in each state, by the event loop's clock, and how it ended."""
 
-    def __init__(self, read: Callable[[Manifest], tuple[str, Iterable[str], str]]) -> None:
+    def __init__(self, read: Reads) -> None:
         self._read = read
         self._news = asyncio.Event()
         self.times: dict[str, dict[str, float]] = {CREATED: {}, RUNNING: {}, FINISHED: {}}
@@ -161,9 +163,11 @@ class Load:
         return [create.result() for create in creates]
 
     @asynccontextmanager
-    async def following(self, resource: Resource, namespace: str) -> AsyncIterator[Arrivals]:
+    async def following(
+        self, resource: Resource, namespace: str, read: Reads | None = None
+    ) -> AsyncIterator[Arrivals]:
         """Note every change of a kind from now on."""
-        arrivals = Arrivals(read_job if resource == JOB_RESOURCE else read_execution)
+        arrivals = Arrivals(read or (read_job if resource == JOB_RESOURCE else read_execution))
         first = await self._client.get(resource, namespace, limit="1")
         version = first["metadata"]["resourceVersion"]
         watch = asyncio.create_task(self._watch(resource, namespace, version, arrivals))

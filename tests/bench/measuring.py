@@ -93,7 +93,7 @@ class Bench:
 
     async def job_burst(self, count: int) -> Burst:
         """Raw Jobs with the same pods as the executions' Jobs."""
-        model = await self._a_job()
+        model = await self.a_job(PROC)
         names = self._names("raw", count)
         manifests = [a_job_like(model, name) for name in names]
         result = await self._burst("jobs", JOB_RESOURCE, RAW, manifests)
@@ -143,7 +143,7 @@ class Bench:
                 EXECUTION_RESOURCE, RUNS, manifests, clients=self._clients
             )
             await executions.until(RUNNING, count)
-        await self._settled()
+        await self.settled()
 
     async def restart(self, live: int) -> Restart:
         """Stop the operator politely, start it, and see how long it takes to find its way."""
@@ -155,7 +155,7 @@ class Bench:
         began = loop.time()
         await asyncio.to_thread(stage.start_operator)
         ready = loop.time() - began
-        settled = await self._settled() - began
+        settled = await self.settled() - began
         metrics = stage.metrics()
         return Restart(
             live=live,
@@ -187,7 +187,7 @@ class Bench:
     async def clear(self) -> None:
         """Remove all executions with what belongs to them, and wait until the operator is calm."""
         await self._load.clear(RUNS, EXECUTION_RESOURCE)
-        await self._settled()
+        await self.settled()
 
     async def _burst(
         self, kind: str, resource: Resource, namespace: str, manifests: list[dict[str, object]]
@@ -203,7 +203,7 @@ class Bench:
             seconds = max(arrivals.times[FINISHED].values()) - began
         _require_success(arrivals)
         used = stage.machine.usage()
-        await self._settled()
+        await self.settled()
         counted = stage.metrics()
         return Burst(
             kind=kind,
@@ -225,7 +225,7 @@ class Bench:
             stall_ms=1000 * counted.worst_stall(),
         )
 
-    async def _settled(self) -> float:
+    async def settled(self) -> float:
         """Wait until the operator has had nothing to do for a while; returns when that began."""
         loop = asyncio.get_running_loop()
         since, passes = loop.time(), -1.0
@@ -240,10 +240,11 @@ class Bench:
     def _operator_writes(self) -> Counter[str]:
         return self._stage.audit.writes().get("proctor", Counter())
 
-    async def _a_job(self) -> dict[str, object]:
+    async def a_job(self, proc: str) -> dict[str, object]:
+        """The Job of one execution of that Proc, which is gone afterwards."""
         (name,) = self._names("model", 1)
         async with self._load.following(EXECUTION_RESOURCE, RUNS) as executions:
-            await self._load.create(EXECUTION_RESOURCE, RUNS, an_execution(name, PROC))
+            await self._load.create(EXECUTION_RESOURCE, RUNS, an_execution(name, proc))
             await executions.until(FINISHED, 1)
         (job,) = self._stage.operator.list("jobs")
         await self.clear()

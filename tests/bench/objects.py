@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from harness.running import execution, proc
@@ -12,6 +13,7 @@ Manifest = dict[str, Any]
 PROC = "grow-disk"
 PROC_BY_VERB = "grow-disk-by-verb"
 ENDLESS_PROC = "replicate"
+CHEAP_PROC = "tick"
 
 
 def a_proc(run_seconds: int) -> Manifest:
@@ -51,12 +53,45 @@ def an_endless_proc() -> Manifest:
     return _proc(ENDLESS_PROC, FOREVER, authorization={"groups": ["dba"]})
 
 
+def a_cheap_proc() -> Manifest:
+    """The same, but its pods end at once."""
+    return _proc(CHEAP_PROC, "0", authorization={"groups": ["dba"]})
+
+
 def an_execution(name: str, of: str = PROC) -> Manifest:
     """An execution with the stamp, finalizer and label that admission will give."""
     manifest = execution(name, of=of, arguments={"SIZE_GB": 200, "REGIONS": ["eu", "us"]})
     manifest["metadata"]["labels"] = {"proctor.dev/shard": "3"}
     manifest["spec"]["reason"] = "INC-1234"
     return manifest
+
+
+def a_schedule(name: str, due: datetime) -> Manifest:
+    """A schedule of the cheap Proc that is due then, and not again within a day."""
+    run = an_execution(name, CHEAP_PROC)
+    return {
+        "apiVersion": run["apiVersion"],
+        "kind": "ProcSchedule",
+        "metadata": {"name": name, "labels": run["metadata"]["labels"]},
+        "spec": {
+            **{key: run["spec"][key] for key in ("procRef", "arguments", "requestedBy")},
+            "cron": f"{due:%-M %-H} * * *",
+        },
+    }
+
+
+def a_cron_job(job: Mapping[str, Any], name: str, due: datetime) -> Manifest:
+    """A CronJob that is due then and whose Jobs are like this one."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": name},
+        "spec": {
+            "schedule": f"{due:%-M %-H} * * *",
+            "timeZone": "Etc/UTC",
+            "jobTemplate": {"spec": a_job_like(job, name)["spec"]},
+        },
+    }
 
 
 def a_job_like(job: Mapping[str, Any], name: str) -> Manifest:

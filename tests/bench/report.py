@@ -9,6 +9,7 @@ from typing import Any, Final
 from bench.admission import AdmissionCost
 from bench.figures import Spread, median
 from bench.measuring import Burst, Quiet, Restart, Rung
+from bench.schedules import DueTogether
 
 Row = Sequence[str]
 _WORTH_SAYING: Final = 0.01
@@ -33,6 +34,7 @@ class Results:
     options: dict[str, Any]
     bursts: list[Burst] = field(default_factory=list)
     ramp: list[Rung] = field(default_factory=list)
+    schedules: list[DueTogether] = field(default_factory=list)
     restart: Restart | None = None
     quiet: Quiet | None = None
     admission: list[AdmissionCost] = field(default_factory=list)
@@ -44,6 +46,7 @@ class Results:
             "ratios": self.ratios(),
             "cpu_ratios": self.cpu_ratios(),
             "total_cpu_ratios": self.total_cpu_ratios(),
+            "delay_ratios": self.delay_ratios(),
             "admission_added_ms": {one.allowed_by: one.added_ms() for one in self.admission},
         }
 
@@ -68,6 +71,13 @@ class Results:
             sum(jobs.cpu_ms.values()) / sum(runs.cpu_ms.values()) for jobs, runs in self._pairs()
         ]
 
+    def delay_ratios(self) -> dict[str, float]:
+        """How late the Jobs of schedules are by how late those of CronJobs are."""
+        if not self.schedules:
+            return {}
+        cron_jobs, schedules = (one.delay for one in self.schedules)
+        return {"p50": schedules.p50 / cron_jobs.p50, "p99": schedules.p99 / cron_jobs.p99}
+
     def _pairs(self) -> list[tuple[Burst, Burst]]:
         jobs = [one for one in self.bursts if one.kind == "jobs"]
         runs = [one for one in self.bursts if one.kind == "executions"]
@@ -81,6 +91,8 @@ def render(results: Results) -> str:
         parts += [_title("Bursts"), *_bursts(results)]
     if results.ramp:
         parts += [_title("Ramp (milliseconds)"), _ramp(results.ramp)]
+    if results.schedules:
+        parts += [_title("Due in one minute"), *_due(results)]
     if results.restart is not None:
         parts += [_title("Restart"), _restart(results.restart)]
     if results.quiet is not None:
@@ -145,6 +157,35 @@ def _ramp(rungs: Sequence[Rung]) -> str:
                 )
                 for one in rungs
             ),
+        ]
+    )
+
+
+def _due(results: Results) -> Iterable[str]:
+    both = results.schedules
+    yield _table(
+        [
+            ("", *(f"{one.kind} {one.count}" for one in both)),
+            ("until the Job, ms, p50 / p90 / p99", *(_spread(one.delay) for one in both)),
+            ("longest", *(f"{1000 * one.delay.longest:.0f}" for one in both)),
+            *(
+                (f"CPU ms each: {name}", *(f"{one.cpu_ms[name]:.1f}" for one in both))
+                for name in _processes(both[0].cpu_ms)
+            ),
+            ("operator's passes", *(f"{one.operator_passes:.2f}" for one in both)),
+            ("longest stall ms", *(f"{one.stall_ms:.0f}" for one in both)),
+        ]
+    )
+    ratios = results.delay_ratios().items()
+    yield f"\ndelay, schedules / cronjobs: {', '.join(f'{name} {one:.2f}' for name, one in ratios)}"
+    for one in both:
+        yield f"\nwrites for each of the {one.kind}, by account:"
+        yield _table((who, _counts(done)) for who, done in sorted(one.writes.items()))
+    yield "\nof the operator, for each schedule:"
+    yield _table(
+        [
+            ("requests", _counts(both[-1].operator_requests)),
+            ("record", _counts(both[-1].operator_record_calls)),
         ]
     )
 

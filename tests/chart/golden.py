@@ -26,7 +26,8 @@ def rights(group: str, resource: str, verbs: str, name: str = "") -> set[Right]:
 IN_WATCHED_NAMESPACES = (
     rights("proctor.dev", "procs", "get list watch")
     | rights("proctor.dev", "procs/status", "patch")
-    | rights("proctor.dev", "procexecutions", "get list watch patch delete")
+    # create: the runs of schedules, which admission lets in as those and nothing else.
+    | rights("proctor.dev", "procexecutions", "get list watch create patch delete")
     | rights("proctor.dev", "procexecutions/status", "patch")
     | rights("proctor.dev", "procexecutions/finalizers", "update")
     | rights("proctor.dev", "procschedules", "get list watch")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +21,9 @@ AS_ALICE = ("--as=alice@example.org", "--as-group=dba")
 
 
 def apply(operator: RunningOperator, example: str, *files: str) -> None:
-    """As in the READMEs: the platform team's files as admin, executions as Alice."""
+    """As in the READMEs: the platform team's files as admin, executions and schedules as Alice."""
     for file in files:
-        who = AS_ALICE if file.startswith("execution") else ()
+        who = AS_ALICE if file.startswith(("execution", "schedule")) else ()
         operator.kubectl("apply", f"--filename={EXAMPLES / example / file}", *who)
 
 
@@ -107,13 +109,46 @@ def authorization(operator: RunningOperator) -> None:
     assert operator.kubectl("get", "pexec", "not-hers", "--ignore-not-found") == ""
 
 
-def gitops_safe(operator: RunningOperator) -> None:
+def in_a_repository(operator: RunningOperator) -> None:
+    tool = f"system:serviceaccount:{operator.namespace}:shop-deployer"
+    apply(operator, "08-gitops", "rbac.yaml")
+    as_tool(operator, tool, "proc.yaml", "schedule.yaml", "execution.yaml")
+
+    first = operator.wait_for_phase("add-column-2026-11", "Succeeded")
+    assert first["spec"]["requestedBy"]["username"] == tool
+    assert operator.recorded("add-column-2026-11")["requester_username"] == tool
+    a_schedule_keeps_the_requester_who_chose_what_runs(operator, tool)
+    what_has_run_does_not_run_again(operator, tool, first["status"])
+
+
+def as_tool(operator: RunningOperator, tool: str, *files: str) -> None:
+    """As a GitOps tool applies its repository."""
+    for file in files:
+        operator.kubectl("apply", f"--filename={EXAMPLES / '08-gitops' / file}", f"--as={tool}")
+
+
+def a_schedule_keeps_the_requester_who_chose_what_runs(
+    operator: RunningOperator, tool: str
+) -> None:
+    def requester_after(patch: str) -> str:
+        edit = ("patch", "psched/purge-carts", "--type=merge", f"--patch={patch}")
+        operator.kubectl(*edit)
+        return str(operator.get("psched", "purge-carts")["spec"]["requestedBy"]["username"])
+
+    assert requester_after('{"spec":{"cron":"0 4 * * *"}}') == tool
+    assert requester_after('{"spec":{"arguments":{"DAYS":7}}}') == "kubernetes-admin"
+    as_tool(operator, tool, "schedule.yaml")
+    back = operator.get("psched", "purge-carts")["spec"]
+    assert (back["requestedBy"]["username"], back["arguments"]) == (tool, {"DAYS": 30})
+
+
+def what_has_run_does_not_run_again(
+    operator: RunningOperator, tool: str, first: dict[str, Any]
+) -> None:
     name = "add-column-2026-11"
-    apply(operator, "08-gitops", "proc.yaml", "execution.yaml")
-    first = operator.wait_for_phase(name, "Succeeded")["status"]
     operator.kubectl("delete", f"pexec/{name}", "--timeout=60s")
 
-    apply(operator, "08-gitops", "execution.yaml")
+    as_tool(operator, tool, "execution.yaml")
     again = operator.wait_for_phase(name, "Succeeded")
 
     status = again["status"]
@@ -124,6 +159,55 @@ def gitops_safe(operator: RunningOperator) -> None:
         assert status[field] == first[field]
     selector = f"proctor.dev/execution-uid={again['metadata']['uid']}"
     assert operator.list("jobs", selector) == []
+
+
+READY_REASON = '{.status.conditions[?(@.type=="Ready")].reason}'
+
+
+def on_a_schedule(operator: RunningOperator) -> None:
+    apply(operator, "09-schedule", "proc.yaml", "schedule.yaml")
+    planned = operator.wait_for("psched", "report-eu", READY_REASON, "Scheduled", seconds=30)
+    at = planned["status"]["nextOccurrence"]
+    assert re.fullmatch(
+        rf"next run {at} \(\d\d:\d\d Europe/Berlin\)", condition(planned, "Ready")["message"]
+    )
+
+    a_run_by_hand_is_like_those_of_the_schedule(operator)
+    denial = denial_of(operator, "09-schedule", "schedule-bad.yaml")
+    assert "hour '24': it takes 0 to 23" in denial
+    assert "did you mean Europe/Berlin?" in denial
+    at_its_time_it_runs_as_its_author(operator, at)
+
+    suspend = ("patch", "psched/report-eu", "--type=merge", '--patch={"spec":{"suspend":true}}')
+    operator.kubectl(*suspend, *AS_ALICE)
+    operator.wait_for("psched", "report-eu", READY_REASON, "Suspended", seconds=30)
+
+
+def a_run_by_hand_is_like_those_of_the_schedule(operator: RunningOperator) -> None:
+    apply(operator, "09-schedule", "execution.yaml")
+    done = operator.wait_for_phase("report-eu-now", "Succeeded")
+    spec = done["spec"]
+    assert (spec["procRef"]["name"], spec["arguments"]) == ("report", {"REGION": "eu"})
+    assert spec["scheduleRef"]["uid"] == operator.get("psched", "report-eu")["metadata"]["uid"]
+    assert spec["requestedBy"]["via"] == "API"
+    assert done["status"]["logTail"] == ("Report on eu, planned for now, as alice@example.org\n")
+
+
+def at_its_time_it_runs_as_its_author(operator: RunningOperator, at: str) -> None:
+    def names() -> list[str]:
+        return [
+            run["metadata"]["name"]
+            for run in operator.list("pexec")
+            if run["spec"].get("scheduleRef", {}).get("scheduledTime") == at
+        ]
+
+    assert wait_until(lambda: bool(names()), seconds=90)
+    (name,) = names()
+    done = operator.wait_for_phase(name, "Succeeded")
+    requester = done["spec"]["requestedBy"]
+    assert (requester["username"], requester["via"]) == ("alice@example.org", "Schedule")
+    assert done["status"]["logTail"] == (f"Report on eu, planned for {at}, as alice@example.org\n")
+    assert operator.recorded(name)["phase"] == "Succeeded"
 
 
 def auth_plugin(operator: RunningOperator) -> None:
@@ -138,6 +222,21 @@ def auth_plugin(operator: RunningOperator) -> None:
     assert done["status"]["logTail"] == "Vacuumed.\n"
     assert operator.recorded("vacuum-1")["phase"] == "Succeeded"
     assert "the plugin nobody denies: there is no plugin nobody" in denial
+
+
+def concurrency(operator: RunningOperator) -> None:
+    apply(operator, "10-concurrency", "proc.yaml", "execution-first.yaml")
+    operator.wait_for_phase("orders-1", "Running")
+    apply(operator, "10-concurrency", "execution-second.yaml")
+
+    waiting = operator.wait_for("procexecution", "orders-2", "{.status.reason}", "Queued")
+    second = operator.wait_for_phase("orders-2", "Succeeded", seconds=120)
+    first = operator.wait_for_phase("orders-1", "Succeeded")
+    other = operator.wait_for_phase("customers-1", "Succeeded")
+
+    assert "'orders-1' ran" in waiting["status"]["message"]
+    assert second["status"]["startTime"] >= first["status"]["completionTime"]
+    assert other["status"]["startTime"] < first["status"]["completionTime"]
 
 
 def is_taken(operator: RunningOperator, example: str, file: str) -> bool:
@@ -157,7 +256,9 @@ RUN: dict[str, Callable[[RunningOperator], None]] = {
     "05-long-running": long_running,
     "06-authorization": authorization,
     "07-auth-plugin": auth_plugin,
-    "08-gitops": gitops_safe,
+    "08-gitops": in_a_repository,
+    "09-schedule": on_a_schedule,
+    "10-concurrency": concurrency,
 }
 
 

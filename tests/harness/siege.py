@@ -60,8 +60,8 @@ PROCS: Final = (
     proc("other", authorization={"groups": ["dba"]}),
 )
 SCHEDULES: Final = (
-    schedule("hers", procRef={"name": "closed"}, cron="0 2 * * *"),
-    schedule("of-other", procRef={"name": "other"}, cron="0 2 * * *"),
+    schedule("hers", procRef={"name": "closed"}, cron="0 2 29 2 *"),
+    schedule("of-other", procRef={"name": "other"}, cron="0 2 29 2 *"),
 )
 
 

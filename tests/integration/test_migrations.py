@@ -89,7 +89,7 @@ async def test_a_database_of_the_first_revision_keeps_its_rows_and_serves_this_r
 
     async with RecordPool(empty_database.options(), calls, SystemClock()) as pool:
         records = PostgresRecords(pool)
-        with pytest.raises(RecordUnavailable, match="0001, this release needs 0004: run `proctor"):
+        with pytest.raises(RecordUnavailable, match="0001, this release needs 0005: run `proctor"):
             await records.check()
         results = await asyncio.gather(migrate(owner), migrate(owner))
         await records.check()
@@ -180,6 +180,7 @@ async def test_a_run_of_a_month_without_partition_is_stored_and_moves_when_the_m
         "transitions_2019_05",
         "log_chunks_2019_05",
         "denials_2019_05",
+        "occurrences_2019_05",
     )
     assert await partition_of(database, "restored") == "proctor.executions_2019_05"
 
@@ -268,6 +269,13 @@ async def test_a_migration_without_a_server_says_so(
         "UPDATE proctor.denials SET message = ''",
         "TRUNCATE proctor.denials",
         "INSERT INTO proctor.denials (recorded_at) VALUES (now())",
+        "DELETE FROM proctor.occurrences",
+        "UPDATE proctor.occurrences SET created_at = now()",
+        "UPDATE proctor.occurrences SET execution_name = ''",
+        "TRUNCATE proctor.occurrences",
+        "INSERT INTO proctor.occurrences (recorded_at) VALUES (now())",
+        "DELETE FROM proctor.schedules",
+        "TRUNCATE proctor.schedules",
         "INSERT INTO proctor.log_chunks (recorded_at) VALUES (now())",
         "DELETE FROM proctor.log_chunks_default",
         "TRUNCATE proctor.executions",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chart.installation import Installation
-from harness.operator_process import OperatorError, run_role, write_config
+from harness.operator_process import OperatorError, OperatorProcess, run_role, write_config
 from harness.pods import job_of, pod_of, report_ended
 from harness.running import RunningOperator, execution, operator_in, proc
 from localcluster.waiting import wait_until
@@ -64,6 +64,25 @@ def test_a_database_that_nobody_answers_for_is_said_by_migrate(tmp_path: Path) -
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("proctor-operator: ")
+
+
+@pytest.mark.parametrize("said", ["Controller started", "First list done", "Leading"])
+def test_it_stops_when_it_is_told_to_in_the_middle_of_its_start(
+    operator: RunningOperator, said: str
+) -> None:
+    operator.stop()
+    starting = OperatorProcess.begin("controller", config=operator.config, log=operator.log)
+
+    begun = wait_until(
+        lambda: f'"{said}"'.encode() in operator.log.read_bytes()[starting.log_start :],
+        seconds=60,
+        interval=0.001,
+    )
+    code = starting.stop()
+    operator.start()
+
+    assert begun
+    assert code == 0
 
 
 def test_a_taken_health_port_is_said(

@@ -514,7 +514,7 @@ async def test_a_schema_that_is_not_migrated_is_not_ready_and_says_what_to_do(
 
 
 async def test_a_newer_schema_will_do(database: LocalDatabase, records: PostgresRecords) -> None:
-    database.query("UPDATE proctor.alembic_version SET version_num = '0004'")
+    database.query("UPDATE proctor.alembic_version SET version_num = '0006'")
 
     await records.check()
 

@@ -233,7 +233,7 @@ async def test_a_month_that_a_backup_reads_is_left_for_the_next_time(keeper: Kee
     assert kept.table == f"log_chunks_{month:%Y_%m}"
     assert kept.reason.startswith("it is in use")
     assert set(result.removed.partitions) == partitions_of(other) | partitions_of(
-        month, "executions", "transitions", "denials"
+        month, "executions", "transitions", "denials", "occurrences"
     )
     assert set((await keeper.remove(400, 90)).partitions) == partitions_of(month, "log_chunks")
 
@@ -292,3 +292,31 @@ async def test_a_log_that_strayed_moves_when_upkeep_makes_its_month(
         assert len(await logs.log_spans(key)) == 1
     left = "SELECT tableoid::regclass::text FROM proctor.log_chunks"
     assert database.query(left) == [(f"proctor.log_chunks_{moment:%Y_%m}",)]
+
+
+async def test_old_occurrences_go_and_where_a_schedule_stands_stays_for_years(
+    keeper: Keeper,
+) -> None:
+    keeper.database.query(
+        """
+        INSERT INTO proctor.schedules (uid, namespace, name, timing, is_suspended, handled_until, missed,
+          asked, asked_since, updated_at)
+        SELECT days::text, 'apps', 'nightly', '', false, now(), 0, '', now(), now() - days * interval '1 day'
+        FROM unnest(ARRAY[1, 500, 2000]) AS days
+        """
+    )
+    keeper.database.query(
+        """
+        INSERT INTO proctor.occurrences (created_at, schedule_uid, namespace, schedule_name,
+          execution_name, state, reason, message)
+        SELECT now() - days * interval '1 day', '1', 'apps', 'nightly', '', 'Started', '', ''
+        FROM unnest(ARRAY[0, 399, 401]) AS days
+        """
+    )
+
+    removed = await keeper.remove(record_days=400, log_days=90)
+
+    assert removed.rows == 2
+    left = keeper.database.query("SELECT uid FROM proctor.schedules ORDER BY uid")
+    assert left == [("1",), ("500",)]
+    assert keeper.database.query("SELECT count(*) FROM proctor.occurrences") == [(2,)]

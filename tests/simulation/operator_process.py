@@ -16,9 +16,11 @@ from proctor_operator.app.clock import ClusterClock
 from proctor_operator.domain.errors import NotLeading
 from proctor_operator.domain.naming import Namespace
 from proctor_operator.domain.objects import ObjectKey
+from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.leadership import Terms
 from proctor_operator.reconcile.policy import RunPolicy
 from proctor_operator.reconcile.retention import RetentionPolicy
+from proctor_operator.reconcile.schedule_policy import SchedulePolicy
 from proctor_operator.runtime.cache import ObjectCache
 from proctor_operator.runtime.effects import ExecutionEffects
 from proctor_operator.runtime.elector import Election, Elector, Unopposed
@@ -28,6 +30,7 @@ from proctor_operator.runtime.guarded import (
     GuardedCluster,
     GuardedEventStore,
     GuardedLogStore,
+    GuardedOccurrences,
     GuardedRecords,
 )
 from proctor_operator.runtime.informer import Informer
@@ -39,6 +42,8 @@ from proctor_operator.runtime.reporter import Reporter
 from proctor_operator.runtime.resync import Resync
 from proctor_operator.runtime.retention import RetentionRunner
 from proctor_operator.runtime.runner import Runner
+from proctor_operator.runtime.schedule_reporter import ScheduleReporter
+from proctor_operator.runtime.schedules import ScheduleRunner
 from simulation.api_server import ApiServer
 from simulation.bystanders import SimulatedAccess, SimulatedLogs, SimulatedMetrics
 from simulation.chance import Chance
@@ -47,6 +52,7 @@ from simulation.event_book import EventBook
 from simulation.line import FaultSchedule, Line
 from simulation.log_table import LogTable, SimulatedLogStore
 from simulation.no_plugins import NoPlugins
+from simulation.occurrence_table import OccurrenceTable, SimulatedOccurrences
 from simulation.plans import Plan, Trouble
 from simulation.record_store import RecordTable, SimulatedRecords
 from simulation.standing_still import Stillness
@@ -68,6 +74,7 @@ class Surroundings:
 
     server: ApiServer
     table: RecordTable
+    occurrences: OccurrenceTable
     logs: LogTable
     plan: Plan
     faults: FaultSchedule
@@ -242,6 +249,7 @@ class OperatorProcess:
             access=SimulatedAccess(line),
             plugins=NoPlugins(),
             clock=clock,
+            wake=lambda uid: _wake(queue, cache.key_of_uid(uid)),
         )
         reporter = Reporter(around.metrics, relay, clock)
         runner = Runner(
@@ -266,6 +274,18 @@ class OperatorProcess:
                 clock=clock,
                 metrics=around.metrics,
                 policy=RetentionPolicy(keep_seconds=KEEP_SECONDS),
+            ),
+            schedules=ScheduleRunner(
+                cache=cache,
+                cluster=cluster,
+                occurrences=GuardedOccurrences(
+                    SimulatedOccurrences(around.occurrences, line), election
+                ),
+                clock=clock,
+                reporter=ScheduleReporter(around.metrics, relay, clock),
+                policy=SchedulePolicy(),
+                saw=lambda made: _take_in(informer, made),
+                look_again=lambda key, seconds: _wake_after(queue, key, seconds),
             ),
         )
         queue = WorkQueue(
@@ -315,6 +335,14 @@ async def _first_of(*tasks: asyncio.Task[Any]) -> None:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
+
+
+def _take_in(informer: Informer, made: OwnObject) -> None:
+    informer.saw(made)
+
+
+def _wake_after(queue: WorkQueue, key: ObjectKey, seconds: float) -> None:
+    queue.add_after(key, seconds)
 
 
 def _wake(queue: WorkQueue, key: ObjectKey | None) -> None:

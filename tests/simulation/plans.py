@@ -32,6 +32,8 @@ class Trouble(StrEnum):
 
     RECORD_DOWN = "record-down"
     API_DOWN = "api-down"
+    DOWNTIME = "downtime"
+    """No operator is there."""
     SILENCE = "silence"
     """No watch event arrives."""
     TWO_CONTROLLERS = "two-controllers"

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from proctor_operator.domain.run import RecordedRun
+from proctor_operator.domain.identity import Via
+from proctor_operator.domain.naming import Namespace, Uid
+from proctor_operator.domain.run import RecordedRun, RunRequest
 from simulation.api_server import EXECUTIONS, ApiServer, Commit
 from simulation.bystanders import SimulatedMetrics
 from simulation.chance import Chance
@@ -18,10 +20,12 @@ from simulation.kubelet import Kubelet
 from simulation.line import FaultSchedule
 from simulation.log_promise import LogPromise
 from simulation.log_table import LogTable
+from simulation.occurrence_table import OccurrenceTable
 from simulation.operator_process import NAMESPACE, OperatorProcess, Surroundings
 from simulation.people import People
 from simulation.plans import Plan, Trouble, Window
 from simulation.record_store import RecordTable
+from simulation.slot_promise import SlotPromise
 from simulation.virtual_time import VirtualClock
 from simulation.watch_streams import EventNumbers
 from simulation.workload import Deed, ExecutionPlan, Truth
@@ -47,6 +51,7 @@ class World:
         self.truths: dict[str, Truth] = {}
         self.server = ApiServer(clock.monotonic)
         self.table = RecordTable(clock)
+        self.occurrences = OccurrenceTable(self._find_scheduled_run)
         self.logs = LogTable()
         self.chance = Chance(plan.seed)
         self.faults = FaultSchedule(plan, now=clock.monotonic, note=self.note, do=self._do)
@@ -71,6 +76,7 @@ class World:
             lambda: self.faults.is_late_write,
             has_rival=any(one.trouble is Trouble.USURPER for one in plan.windows),
         )
+        SlotPromise(self.server, self.table, self.truths, self.watchdog.says, clock.monotonic)
         JobController(self.server, self.chance, truths=self.truths)
         Kubelet(self.server, self.chance, truths=self.truths)
         GarbageCollector(self.server, self.chance)
@@ -80,6 +86,7 @@ class World:
         self._around = Surroundings(
             self.server,
             self.table,
+            self.occurrences,
             self.logs,
             plan,
             self.faults,
@@ -90,6 +97,11 @@ class World:
             self.truths,
             self.note,
         )
+
+    def _find_scheduled_run(self, namespace: Namespace, name: str) -> Uid | None:
+        rows = (row.request for row in self.table.rows.values())
+        found = (one for one in rows if (one.namespace, one.name) == (namespace, name))
+        return next((one.key.uid for one in found if _is_scheduled(one)), None)
 
     def start(self) -> None:
         """Publish, request when it is time, and let the operator live."""
@@ -160,15 +172,29 @@ class World:
             await process.wait_until_gone()
             if process.why_it_died:
                 self.watchdog.says("I11", f"{process.name} died of itself: {process.why_it_died}")
+            await asyncio.sleep(self._seconds_of_downtime())
             await asyncio.sleep(self.chance.between(0.5, 6.0, "restart", str(number)))
             self.faults.hit()
             number += 1
             stale = self._around.plan.stale
 
+    def _seconds_of_downtime(self) -> float:
+        """Until somebody may be there again."""
+        now = self._loop.time()
+        ends = (
+            one.end
+            for one in self.faults.windows
+            if one.trouble is Trouble.DOWNTIME and one.start <= now
+        )
+        return max(0.0, max(ends, default=now) - now)
+
     def _begin_trouble(self, window: Window) -> None:
         match window.trouble:
             case Trouble.MEDDLER:
                 self._meddle(window.end)
+            case Trouble.DOWNTIME:
+                for process in self._processes:
+                    process.die("nobody is to be there")
             case Trouble.USURPER:
                 usurper = self._begin(f"operator-usurper-{window.start:g}", is_usurper=True)
                 self._loop.call_at(window.end, usurper.die, "somebody noticed")
@@ -222,6 +248,10 @@ class World:
                 self.server.patch(key, mark, actor="meddler")
         if self._loop.time() < until:
             self._loop.call_later(_MEDDLER_PAUSE_SECONDS, self._meddle, until)
+
+
+def _is_scheduled(request: RunRequest) -> bool:
+    return request.requester is not None and request.requester.via is Via.SCHEDULE
 
 
 def _in_short(row: RecordedRun) -> str:

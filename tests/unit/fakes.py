@@ -9,7 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from harness.slot_book import SlotBook
+from proctor_operator.adapters.kube.mapping import read_execution
 from proctor_operator.domain.causes import Cause
+from proctor_operator.domain.concurrency import SlotClaim, SlotVerdict
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.denial import Denial
 from proctor_operator.domain.errors import (
@@ -35,15 +38,25 @@ from proctor_operator.domain.log_lines import text_of
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import RECORD_FINALIZER, Namespace, Uid
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
+from proctor_operator.domain.occurrence import (
+    Claim,
+    OccurrenceState,
+    PassedOver,
+    Progress,
+    ScheduleKey,
+    Skip,
+)
 from proctor_operator.domain.plugin import GateAnswer, Hook, Pass, Question, Vote
-from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.run import Outcome, RecordedRun, RunKey, RunRequest
-from proctor_operator.domain.schedule import ProcSchedule
+from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, OwnObject
 from proctor_operator.ports.logs import LogPlace
 from proctor_operator.ports.metrics import Vitals
+from proctor_operator.ports.records import SlotAnswer
 from proctor_operator.runtime.cache import key_of
+from simulation.occurrence_table import OccurrenceRow, OccurrenceTable
 from unit.builders import NOW
 
 Placed = TypeVar("Placed", OwnObject, JobFacts, PodFacts)
@@ -149,6 +162,36 @@ class FakeCluster:
         self.writes.append("create_job")
         return job
 
+    async def create_execution(
+        self, namespace: Namespace, manifest: JsonObject
+    ) -> ProcExecution | UnreadableObject:
+        self._ask("create_execution")
+        metadata = manifest["metadata"]
+        key = ObjectKey(Kind.PROC_EXECUTION, namespace, metadata["name"])
+        if key in self.own:
+            raise AlreadyExists(f"execution {key.name}")
+        server = {
+            "uid": f"execution-{self.next_version()}",
+            "resourceVersion": self.next_version(),
+            "creationTimestamp": NOW.isoformat(),
+            "generation": 1,
+        }
+        made = read_execution({**manifest, "metadata": {**metadata, **server}})
+        self.own[key] = made
+        self.writes.append("create_execution")
+        return made
+
+    async def write_schedule_status(
+        self, schedule: ProcSchedule, status: ProcScheduleStatus
+    ) -> ProcSchedule | UnreadableObject:
+        self._ask("write_schedule_status")
+        known = self._unless_stale(key_of(schedule), schedule.resource_version)
+        assert isinstance(known, ProcSchedule)
+        self.writes.append("write_schedule_status")
+        stored: OwnObject = self._store(known.model_copy(update={"status": status}))
+        assert isinstance(stored, ProcSchedule)
+        return stored
+
     async def write_status(
         self, execution: ProcExecution, status: ProcExecutionStatus
     ) -> ProcExecution | UnreadableObject:
@@ -174,6 +217,13 @@ class FakeCluster:
             self._store(replace(known, reported_problem=conditions[0].message))
         else:
             self._store(known.model_copy(update={"conditions": conditions}))
+
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        self._ask("write_activity")
+        known = self._unless_stale(key_of(proc), proc.resource_version)
+        assert isinstance(known, Proc)
+        self.writes.append("write_activity")
+        return self._store(known.model_copy(update={"activity": activity}))  # type: ignore[return-value] # it gave a Proc
 
     async def write_refusal(
         self, unreadable: UnreadableObject, conditions: tuple[Condition, ...], message: str
@@ -288,11 +338,28 @@ class FakeRecords:
         self.refuses: dict[str, str] = {}
         """By the call and the execution's name: `record_run grow-disk-x7`."""
         self.asked: list[str] = []
+        self._slots = SlotBook()
 
     async def record_run(self, request: RunRequest) -> RecordedRun:
         self.asked.append("record_run")
         self._take("record_run", request)
         return self._insert(request, None)
+
+    async def claim_slots(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        self.asked.append("claim_slots")
+        self._take("claim_slots", request)
+        return self._slots.claim(
+            self.runs,
+            request,
+            claims,
+            insert=lambda wanted, is_waiting: self._insert(wanted, None, is_waiting=is_waiting),
+            store=self._store,
+        )
+
+    async def fetch_place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        self.asked.append("fetch_place")
+        self._ask()
+        return self._slots.place(self.runs, key, claims)
 
     async def record_refusal(self, request: RunRequest, outcome: Outcome) -> RecordedRun:
         self._take("record_refusal", request)
@@ -331,9 +398,21 @@ class FakeRecords:
         earlier = (run for run in self.runs.values() if run.is_earlier_run_of(request))
         return max(earlier, key=lambda run: run.number, default=None)
 
-    def _insert(self, request: RunRequest, outcome: Outcome | None) -> RecordedRun:
+    def _store(self, before: RecordedRun | None, after: RecordedRun) -> None:
+        del before
+        self.runs[after.request.key] = after
+
+    def _insert(
+        self, request: RunRequest, outcome: Outcome | None, *, is_waiting: bool = False
+    ) -> RecordedRun:
         self._ask()
-        fresh = RecordedRun(request, number=len(self.runs) + 1, recorded_at=NOW, outcome=outcome)
+        fresh = RecordedRun(
+            request,
+            number=len(self.runs) + 1,
+            recorded_at=NOW,
+            outcome=outcome,
+            is_waiting=is_waiting,
+        )
         return self.runs.setdefault(request.key, fresh)
 
     def _ask(self) -> None:
@@ -532,10 +611,63 @@ class FakeEvents:
         self.told.append(event)
 
 
+class FakeOccurrences:
+    """The record's part for schedules, on the table that the simulation uses."""
+
+    def __init__(self) -> None:
+        self.table = OccurrenceTable(lambda _namespace, name: self.recorded.get(name))
+        self.recorded: dict[str, Uid] = {}
+        self.is_away = False
+        self.asked: list[str] = []
+        self.before: Callable[[str], None] = lambda _: None
+
+    async def fetch_progress(self, schedule: Uid) -> Progress | None:
+        self._ask("fetch_progress")
+        return self.table.progress(schedule)
+
+    async def begin(self, schedule: ScheduleKey, progress: Progress) -> None:
+        self._ask("begin")
+        self.table.begin(schedule, progress)
+
+    async def claim(self, schedule: ScheduleKey, claim: Claim) -> bool:
+        self._ask("claim")
+        return self.table.take(schedule, claim, OccurrenceState.CLAIMED)
+
+    async def skip(self, schedule: ScheduleKey, claim: Claim, why: Skip) -> bool:
+        self._ask("skip")
+        row = OccurrenceRow(claim, OccurrenceState.SKIPPED, why)
+        return self.table.mark(schedule, row) or self.table.take(schedule, claim, row.state, why)
+
+    async def pass_over(self, schedule: ScheduleKey, missed: PassedOver) -> bool:
+        self._ask("pass_over")
+        return self.table.pass_over(schedule, missed)
+
+    async def mark_missed(self, schedule: ScheduleKey, claim: Claim) -> bool:
+        self._ask("mark_missed")
+        return self.table.mark_missed(schedule, claim)
+
+    async def mark_started(self, schedule: ScheduleKey, claim: Claim, execution: Uid) -> bool:
+        self._ask("mark_started")
+        row = OccurrenceRow(claim, OccurrenceState.STARTED, execution=execution)
+        return self.table.mark(schedule, row)
+
+    async def find_execution(self, schedule: ScheduleKey, claim: Claim) -> Uid | None:
+        self._ask("find_execution")
+        return self.table.find_execution(schedule, claim)
+
+    def _ask(self, call: str) -> None:
+        self.before(call)
+        self.asked.append(call)
+        if self.is_away:
+            raise RecordUnavailable("the record is away")
+
+
 class FakeMetrics:
     """Keeps what was counted."""
 
     def __init__(self) -> None:
+        self.occurrences: list[tuple[OccurrenceState, int]] = []
+        self.lateness: list[float] = []
         self.depths: list[int] = []
         self.months_ahead: list[int] = []
         self.waits: list[float] = []
@@ -556,6 +688,12 @@ class FakeMetrics:
         self.last_vitals: Vitals | None = None
         self.denied: list[tuple[str, Cause]] = []
         self.denials: list[str] = []
+
+    def occurrences_handled(self, state: OccurrenceState, count: int) -> None:
+        self.occurrences.append((state, count))
+
+    def occurrence_started(self, seconds: float) -> None:
+        self.lateness.append(seconds)
 
     def admission_denied(self, resource: str, cause: Cause) -> None:
         self.denied.append((resource, cause))

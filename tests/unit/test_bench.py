@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,24 @@ from bench.counting import AuditLog, requests_served
 from bench.figures import Spread, between, each, median
 from bench.load import CREATED, FINISHED, RUNNING, read_execution, read_job
 from bench.measuring import Burst
-from bench.objects import PROC_BY_VERB, a_job_like, a_proc_by_verb, an_execution, the_verb_for
+from bench.objects import (
+    PROC_BY_VERB,
+    a_cron_job,
+    a_job_like,
+    a_proc_by_verb,
+    a_schedule,
+    an_execution,
+    the_verb_for,
+)
 from bench.report import Results, render
+from bench.schedules import (
+    DueTogether,
+    NotOnce,
+    minute_to_come,
+    read_owned_job,
+    read_planned_execution,
+    require_once,
+)
 from harness.operator_metrics import OperatorMetrics, difference
 from harness.requesters import headers_of, plain
 from proctor_operator.adapters.metrics import PrometheusMetrics
@@ -262,3 +279,69 @@ def test_only_the_verb_allows_the_proc_by_verb() -> None:
         }
     ]
     assert binding["subjects"][0]["name"] == "dba"
+
+
+DUE = datetime(2026, 11, 30, 15, 7, tzinfo=UTC)
+
+
+def test_a_cron_job_and_a_schedule_are_due_at_the_same_minute_with_the_same_pod() -> None:
+    job = build_job(execution(), recorded_run(), proc_spec(), observed().policy)
+    cron_job, schedule = a_cron_job(job, "due-1", DUE), a_schedule("due-1", DUE)
+
+    assert cron_job["spec"]["schedule"] == schedule["spec"]["cron"] == "7 15 * * *"
+    pod = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod == job["spec"]["template"]["spec"]
+    assert headers_of(schedule)["Impersonate-Group"] == "dba"
+
+
+@pytest.mark.parametrize(("count", "minute"), {0: 3, 1000: 3, 2000: 3, 6000: 5}.items(), ids=str)
+def test_the_minute_leaves_time_to_create_all(count: int, minute: int) -> None:
+    now = datetime(2026, 11, 30, 15, 2, 1, tzinfo=UTC)
+    due = minute_to_come(now, count)
+
+    assert due == datetime(2026, 11, 30, 15, minute, tzinfo=UTC)
+    assert due - now >= timedelta(seconds=15 + count / 50)
+
+
+@pytest.mark.parametrize(
+    "arrived",
+    {
+        "one never": ["a/1"],
+        "one twice": ["a/1", "b/1", "b/2"],
+        "a stranger": ["a/1", "b/1", "c/1"],
+    }.values(),
+)
+def test_whatever_did_not_run_once_is_told(arrived: list[str]) -> None:
+    require_once(["a", "b"], ["a/1", "b/1"])
+    with pytest.raises(NotOnce, match="of 2, "):
+        require_once(["a", "b"], arrived)
+
+
+def test_jobs_and_executions_are_noted_with_what_they_belong_to() -> None:
+    job = {"metadata": {"name": "due-1-77", "ownerReferences": [{"name": "due-1"}]}}
+    run = {"metadata": {"name": "due-1-x"}, "spec": {"scheduleRef": {"name": "due-1"}}}
+
+    assert read_owned_job(job) == ("due-1/due-1-77", (CREATED,), "")
+    assert read_planned_execution(run) == ("due-1/due-1-x", [CREATED], "Pending")
+    assert read_planned_execution({"metadata": {"name": "by-hand"}, "spec": {}})[0] == "/by-hand"
+
+
+def test_delays_of_schedules_are_set_against_those_of_cron_jobs() -> None:
+    cron_jobs = DueTogether(
+        kind="cronjobs",
+        count=4,
+        delay=Spread.of([2.0, 4.0, 5.0, 8.0]),
+        cpu_ms=A_BURST.cpu_ms,
+        writes=A_BURST.writes,
+        operator_requests={},
+        operator_record_calls={},
+        operator_passes=0.0,
+        stall_ms=20.0,
+    )
+    schedules = replace(cron_jobs, kind="schedules", delay=Spread.of([1.0, 2.0, 3.0, 4.0]))
+    results = Results({}, {}, schedules=[cron_jobs, schedules])
+
+    assert results.delay_ratios() == {"p50": 0.5, "p99": 0.5}
+    assert "delay, schedules / cronjobs: p50 0.50, p99 0.50" in render(results)
+    assert "4000 / 8000 / 8000" in render(results)
+    json.dumps(results.as_json())

@@ -20,7 +20,7 @@ from proctor_operator.domain.model import Model
 from proctor_operator.domain.naming import GROUP, VERSION
 from proctor_operator.domain.proc import ProcSpec, SecretKeyRef
 from proctor_operator.domain.procplugin import ProcPluginSpec, ProcPluginStatus
-from proctor_operator.domain.schedule import ProcScheduleSpec
+from proctor_operator.domain.schedule import ProcScheduleSpec, ProcScheduleStatus
 
 Schema = dict[str, Any]
 
@@ -69,7 +69,7 @@ MODELS: dict[str, type[Model]] = {
     "procexecutions.spec": ProcExecutionSpec,
     "procexecutions.status": ProcExecutionStatus,
     "procschedules.spec": ProcScheduleSpec,
-    "procschedules.status.conditions[]": Condition,
+    "procschedules.status": ProcScheduleStatus,
     "procplugins.spec": ProcPluginSpec,
     "procplugins.status": ProcPluginStatus,
 }
@@ -210,6 +210,13 @@ def test_only_promised_defaults_are_written_into_objects() -> None:
 @pytest.mark.parametrize("plural", CRDS)
 def test_a_crd_is_small_enough_for_every_way_to_apply_it(plural: str) -> None:
     assert (ROOT / "crds" / f"{plural}.yaml").stat().st_size < MOST_BYTES
+
+
+def test_the_chart_brings_all_of_them() -> None:
+    """Its link to the folder is lost where a checkout makes files of links: then it installs no kind."""
+    linked = ROOT / "charts" / "proctor" / "files" / "crds"
+
+    assert {path.stem: yaml.safe_load(path.read_text()) for path in linked.glob("*.yaml")} == CRDS
 
 
 @pytest.mark.parametrize("plural", CRDS)

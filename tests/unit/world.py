@@ -7,18 +7,21 @@ from datetime import datetime
 
 from proctor_operator.adapters.live import LiveLog
 from proctor_operator.domain.execution import ProcExecution
+from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.objects import ObjectKey
 from proctor_operator.domain.workload import JobEnd
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.ports.leadership import Leadership
 from proctor_operator.reconcile.policy import RunPolicy
 from proctor_operator.reconcile.retention import RetentionPolicy
+from proctor_operator.reconcile.schedule_policy import SchedulePolicy
 from proctor_operator.runtime.cache import ObjectCache
 from proctor_operator.runtime.effects import ExecutionEffects
 from proctor_operator.runtime.elector import Unopposed
 from proctor_operator.runtime.guarded import (
     GuardedCluster,
     GuardedLogStore,
+    GuardedOccurrences,
     GuardedRecords,
 )
 from proctor_operator.runtime.log_capture import LogCapture
@@ -27,6 +30,8 @@ from proctor_operator.runtime.orphans import OrphanRunner
 from proctor_operator.runtime.reporter import Reporter
 from proctor_operator.runtime.retention import RetentionRunner
 from proctor_operator.runtime.runner import Runner
+from proctor_operator.runtime.schedule_reporter import ScheduleReporter
+from proctor_operator.runtime.schedules import ScheduleRunner
 from unit.builders import ENDED, KEY, NOW, ended_pod, running_pod
 from unit.fakes import (
     FakeAccess,
@@ -35,6 +40,7 @@ from unit.fakes import (
     FakeLogs,
     FakeLogStore,
     FakeMetrics,
+    FakeOccurrences,
     FakePlugins,
     FakeRecords,
 )
@@ -45,9 +51,10 @@ class StillClock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.moment = NOW
 
     def now(self) -> datetime:
-        return NOW
+        return self.moment
 
     def monotonic(self) -> float:
         return self.seconds
@@ -63,12 +70,16 @@ class World:
     ) -> None:
         self.cluster = FakeCluster(*own)
         self.records = FakeRecords()
+        self.occurrences = FakeOccurrences()
+        self.schedule_policy = SchedulePolicy()
+        self.wakes: list[tuple[ObjectKey, float]] = []
         self.logs = FakeLogs()
         self.log_store = FakeLogStore()
         self.access = FakeAccess()
         self.plugins = FakePlugins()
         self.metrics = FakeMetrics()
         self.events = FakeEvents()
+        self.woken: list[Uid] = []
         self.policy = RunPolicy()
         self.leadership = leadership or Unopposed(self.metrics)
         self.start()
@@ -95,6 +106,7 @@ class World:
             access=self.access,
             plugins=self.plugins,
             clock=clock,
+            wake=self.woken.append,
         )
         reporter = Reporter(self.metrics, self.events, clock)
         self.runner = Runner(
@@ -118,6 +130,16 @@ class World:
                 clock=clock,
                 metrics=self.metrics,
                 policy=RetentionPolicy(),
+            ),
+            schedules=ScheduleRunner(
+                cache=self.cache,
+                cluster=cluster,
+                occurrences=GuardedOccurrences(self.occurrences, self.leadership),
+                clock=clock,
+                reporter=ScheduleReporter(self.metrics, self.events, clock),
+                policy=self.schedule_policy,
+                saw=self.cache.put,
+                look_again=lambda key, seconds: self.wakes.append((key, seconds)),
             ),
         )
 

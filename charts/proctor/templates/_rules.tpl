@@ -7,10 +7,10 @@ configurations, pods/exec, impersonate, a wildcard.
 - apiGroups: [proctor.dev]
   resources: [procs, procschedules]
   verbs: [get, list, watch]
-# patch takes the finalizer off, delete is retention.
+# create is for the runs of schedules, patch takes the finalizer off, delete is retention.
 - apiGroups: [proctor.dev]
   resources: [procexecutions]
-  verbs: [get, list, watch, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [proctor.dev]
   resources: [procs/status, procexecutions/status, procschedules/status]
   verbs: [patch]

@@ -26,6 +26,7 @@ from prometheus_client import (
 from proctor_operator.domain.admission import Operation
 from proctor_operator.domain.causes import Cause
 from proctor_operator.domain.execution import Phase
+from proctor_operator.domain.occurrence import OccurrenceState
 from proctor_operator.domain.review import Verdict
 from proctor_operator.ports.metrics import Vitals
 
@@ -126,6 +127,14 @@ class PrometheusMetrics:
         self._given_up = self._counter(
             "proctor_finalizer_given_up_total",
             "Objects let go without a recorded end, by an admin's word",
+        )
+        self._occurrences = self._counter(
+            "proctor_schedule_occurrences_total", "Planned times, by what came of them", "result"
+        )
+        self._lateness = self._histogram(
+            "proctor_schedule_lateness_seconds",
+            "From the time at which an occurrence was to start to its execution",
+            _DELAYS,
         )
         self._retired = self._counter(
             "proctor_retention_deletions_total", "Executions deleted by retention"
@@ -384,6 +393,14 @@ class PrometheusMetrics:
     def lease_held(self, *, held: bool) -> None:
         """See the port."""
         self._lease_held.set(1 if held else 0)
+
+    def occurrences_handled(self, state: OccurrenceState, count: int) -> None:
+        """See the port."""
+        self._occurrences.labels(state).inc(count)
+
+    def occurrence_started(self, seconds: float) -> None:
+        """See the port."""
+        self._lateness.observe(seconds)
 
     def retention_deleted(self, count: int) -> None:
         """See the port."""

@@ -27,6 +27,7 @@ from proctor_operator.adapters.kube.workloads import read_job, read_pod
 from proctor_operator.adapters.live import LiveLog
 from proctor_operator.adapters.metrics import PrometheusMetrics
 from proctor_operator.adapters.postgres.logs import PostgresLogs
+from proctor_operator.adapters.postgres.occurrences import PostgresOccurrences
 from proctor_operator.adapters.postgres.options import PostgresOptions
 from proctor_operator.adapters.postgres.pool import RecordPool
 from proctor_operator.adapters.postgres.records import PostgresRecords
@@ -48,6 +49,8 @@ from proctor_operator.domain.naming import PROC_PLUGINS, Namespace, Uid
 from proctor_operator.domain.objects import ObjectKey
 from proctor_operator.handlers.lifecycle import register_login, watch
 from proctor_operator.handlers.watches import WATCHED, Handle, Readers, event_handles, register
+from proctor_operator.ports.cluster import OwnObject
+from proctor_operator.reconcile.schedule_policy import SchedulePolicy
 from proctor_operator.runtime.cache import ObjectCache
 from proctor_operator.runtime.effects import ExecutionEffects
 from proctor_operator.runtime.elector import Election
@@ -57,6 +60,7 @@ from proctor_operator.runtime.guarded import (
     GuardedCluster,
     GuardedEventStore,
     GuardedLogStore,
+    GuardedOccurrences,
     GuardedRecords,
 )
 from proctor_operator.runtime.informer import Informer
@@ -68,6 +72,8 @@ from proctor_operator.runtime.reporter import Reporter
 from proctor_operator.runtime.resync import Resync
 from proctor_operator.runtime.retention import RetentionRunner
 from proctor_operator.runtime.runner import Runner
+from proctor_operator.runtime.schedule_reporter import ScheduleReporter
+from proctor_operator.runtime.schedules import ScheduleRunner
 from proctor_operator.runtime.silence import WatchSilence
 from proctor_operator.runtime.vital_signs import VitalSigns
 
@@ -218,6 +224,7 @@ async def _build(
             access=KubeAccess(client),
             plugins=plugins.host,
             clock=clock,
+            wake=lambda uid: _wake(queue, cache.key_of_uid(uid)),
         ),
         clock=clock,
         reporter=reporter,
@@ -236,6 +243,16 @@ async def _build(
             clock=clock,
             metrics=metrics,
             policy=retention_policy(settings),
+        ),
+        schedules=ScheduleRunner(
+            cache=cache,
+            cluster=cluster,
+            occurrences=GuardedOccurrences(PostgresOccurrences(pool), election),
+            clock=clock,
+            reporter=ScheduleReporter(metrics, events, clock),
+            policy=SchedulePolicy(settings.schedules.requester_max_age_days),
+            saw=lambda made: _take_in(informer, made),
+            look_again=lambda key, seconds: _wake_after(queue, key, seconds),
         ),
     )
     queue = WorkQueue(
@@ -363,6 +380,14 @@ async def _end(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _take_in(informer: Informer, made: OwnObject) -> None:
+    informer.saw(made)
+
+
+def _wake_after(queue: WorkQueue, key: ObjectKey, seconds: float) -> None:
+    queue.add_after(key, seconds)
 
 
 def _wake(queue: WorkQueue, key: ObjectKey | None) -> None:

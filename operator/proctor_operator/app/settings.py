@@ -203,6 +203,18 @@ class RunSettings(Section):
     )
 
 
+class ScheduleSettings(Section):
+    """What schedules may do."""
+
+    requester_max_age_days: int = Field(
+        0,
+        ge=0,
+        le=36500,
+        description="Longest time for which a schedule acts for whoever wrote it: after that its runs are skipped "
+        "(`RequesterTooOld`) until somebody who may run it changes what it runs. 0: no limit.",
+    )
+
+
 class RetentionSettings(Section):
     """How long what is over stays: ProcExecution objects in the cluster, and runs in the record."""
 
@@ -366,8 +378,8 @@ class WebhookSettings(Section):
     )
     operator_accounts: tuple[str, ...] = Field(
         (),
-        description="User names of the operator's own accounts, `system:serviceaccount:NAMESPACE:NAME`, which may "
-        "bring stamps, as a JSON list.",
+        description="User names of the operator's own accounts, `system:serviceaccount:NAMESPACE:NAME`, as a JSON "
+        "list. They alone make the runs of schedules, in the name of the schedule's author.",
     )
 
 
@@ -411,6 +423,7 @@ class Settings(BaseSettings):
     kubernetes: KubernetesSettings = KubernetesSettings()
     postgres: PostgresSettings = PostgresSettings()
     runs: RunSettings = RunSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
     retention: RetentionSettings = RetentionSettings()
     queue: QueueSettings = QueueSettings()
     election: ElectionSettings = ElectionSettings()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final
 
 EXPRESSION_LIMIT: Final = 256
@@ -75,9 +76,12 @@ class Cron:
 
     def times_of_day(self) -> tuple[int, ...]:
         """Minutes since midnight, ascending."""
-        return tuple(
-            hour * 60 + minute for hour in sorted(self.hours) for minute in sorted(self.minutes)
-        )
+        return _times_of_day(self.hours, self.minutes)
+
+
+@lru_cache(maxsize=256)
+def _times_of_day(hours: frozenset[int], minutes: frozenset[int]) -> tuple[int, ...]:
+    return tuple(hour * 60 + minute for hour in sorted(hours) for minute in sorted(minutes))
 
 
 class Mistake(ValueError):
@@ -124,6 +128,12 @@ Pick = Callable[[_Field, range], int]
 
 def read_cron(text: str, uid: str) -> Cron:
     """Read an expression of the schedule with this UID, or raise `Mistake`."""
+    return _read_for(text, uid if "H" in text else "")
+
+
+@lru_cache(maxsize=4096)
+def _read_for(text: str, uid: str) -> Cron:
+    """A pass over a schedule reads it several times, and many schedules say the same."""
     fields = _split(text)
     cron = _read(fields, lambda one, values: values[_share(uid, one.name) % len(values)])
     _refuse_what_never_fires(text, fields)

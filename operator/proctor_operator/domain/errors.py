@@ -10,7 +10,8 @@
         │   ├── AlreadyExists
         │   ├── Conflict            somebody else wrote first: read again, decide again
         │   ├── Forbidden           a right of the operator is missing
-        │   │   └── NamespaceTerminating    not a matter of rights: the namespace goes away
+        │   │   ├── NamespaceTerminating    not a matter of rights: the namespace goes away
+    │   │   └── Denied                  not a matter of rights: admission says no to this object
         │   ├── Rejected            the object itself is refused (422, 400)
         │   ├── Expired             the history asked for is not kept any more (410): list again
         │   └── ClusterUnavailable  429, 5xx, timeouts, refused connections
@@ -90,6 +91,10 @@ class Forbidden(ClusterError):
 
 class NamespaceTerminating(Forbidden):
     """403 because the namespace is being deleted: nothing can be made in it any more."""
+
+
+class Denied(Forbidden):
+    """403 from an admission webhook or policy: it says no to this object, and will say so again."""
 
 
 class Rejected(ClusterError):

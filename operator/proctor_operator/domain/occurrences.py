@@ -7,6 +7,7 @@ Where the next stretch begins with a later wall time, the clock skipped some; wi
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -36,6 +37,9 @@ _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
 _LOOK_BACK: Final = timedelta(days=3)
 """Longer than any change of a clock, so that what was repeated or skipped just now is known."""
+
+_LOOKS_AHEAD: Final = (2 * _DAY, 35 * _DAY, 400 * _DAY, HORIZON)
+"""Most times come soon; a walk of all the years costs a hundred times as much."""
 
 _DAYS_SAMPLED: Final = 8 * 366
 
@@ -94,7 +98,12 @@ def occurrences_between(
 
 def next_occurrence(timing: Timing, after: datetime) -> datetime | None:
     """The first planned instant later than `after`; None when there is none any more."""
-    return next(iter(occurrences_between(timing, after, LATEST, 1)), None)
+    first = max(after, EARLIEST - _MINUTE)
+    for ahead in _LOOKS_AHEAD:
+        until = min(first, LATEST - ahead) + ahead
+        for found in occurrences_between(timing, first, until, 1):
+            return found
+    return None
 
 
 def starting_time(timing: Timing, occurrence: datetime) -> datetime:
@@ -106,6 +115,16 @@ def starting_time(timing: Timing, occurrence: datetime) -> datetime:
     key = f"{timing.uid}/{format_timestamp(occurrence)}"
     share = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
     return occurrence + timedelta(seconds=share % (longest + 1))
+
+
+def is_moved(timing: Timing, occurrence: datetime) -> bool:
+    """Whether the clock skips the time that the expression names, so that it runs at the next there is."""
+    cron, wall = timing.cron, occurrence.astimezone(timing.zone)
+    if cron is None or cron.follows_real_time:
+        return False
+    minutes = wall.hour * 60 + wall.minute
+    is_named = wall.month in cron.months and cron.falls_on(wall.date())
+    return not (is_named and minutes in cron.times_of_day())
 
 
 def _read_cron(spec: ProcScheduleSpec, uid: str) -> Cron | TimingProblem | None:
@@ -263,10 +282,9 @@ def _wall_times(cron: Cron, start: datetime, end: datetime) -> Iterator[datetime
             continue
         if cron.falls_on(day):
             midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the wall has no zone
-            for minutes in times:
+            for minutes in islice(times, bisect_left(times, (start - midnight) / _MINUTE), None):
                 wall = midnight + timedelta(minutes=minutes)
                 if wall >= end:
                     return
-                if wall >= start:
-                    yield wall
+                yield wall
         day += _DAY

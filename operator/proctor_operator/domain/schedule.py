@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.execution import ArgumentFrom, ProcRef
@@ -62,6 +62,29 @@ class ProcScheduleSpec(Model):
     requested_by: Requester | None = None
 
 
+class ActiveRun(Model):
+    """An execution of a schedule that has not ended."""
+
+    name: str
+    uid: Uid
+
+
+class ProcScheduleStatus(Model):
+    """What is known of a schedule; the operator is its only writer.
+
+    Fields that a newer release wrote are passed over, so that going back to this one stays possible.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    conditions: tuple[Condition, ...] = ()
+    observed_generation: int | None = None
+    last_occurrence: Timestamp | None = None
+    next_occurrence: Timestamp | None = None
+    active: tuple[ActiveRun, ...] = ()
+    missed: int | None = None
+
+
 class ProcSchedule(Model):
     """A ProcSchedule as it stands in the cluster."""
 
@@ -70,5 +93,12 @@ class ProcSchedule(Model):
     uid: Uid
     generation: int
     resource_version: str
+    creation_time: Timestamp
+    deletion_time: Timestamp | None = None
     spec: ProcScheduleSpec
-    conditions: tuple[Condition, ...] = ()
+    status: ProcScheduleStatus = ProcScheduleStatus()
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What it says about itself."""
+        return self.status.conditions

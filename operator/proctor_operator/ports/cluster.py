@@ -11,8 +11,8 @@ from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.objects import ObjectKey, UnreadableObject
-from proctor_operator.domain.proc import Proc
-from proctor_operator.domain.schedule import ProcSchedule
+from proctor_operator.domain.proc import Proc, ProcActivity
+from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 
 OwnObject = Proc | ProcExecution | ProcSchedule | UnreadableObject
@@ -63,6 +63,12 @@ class Cluster(Protocol):
         """Read one Proc live; `NotFound` when it is not there."""
         ...
 
+    async def fetch_schedule(
+        self, namespace: Namespace, name: str
+    ) -> ProcSchedule | UnreadableObject:
+        """Read one schedule live; `NotFound` when it is not there."""
+        ...
+
     async def fetch_job(self, namespace: Namespace, name: str) -> JobFacts:
         """Read one Job live; `NotFound` when it is not there."""
         ...
@@ -98,6 +104,18 @@ class Cluster(Protocol):
         """Create; `AlreadyExists` when the name is taken, `Rejected` when the server refuses it."""
         ...
 
+    async def create_execution(
+        self, namespace: Namespace, manifest: JsonObject
+    ) -> ProcExecution | UnreadableObject:
+        """Create; errors as with `create_job`, and `Denied` when admission says no."""
+        ...
+
+    async def write_schedule_status(
+        self, schedule: ProcSchedule, status: ProcScheduleStatus
+    ) -> ProcSchedule | UnreadableObject:
+        """Write the status; `Conflict` when the schedule is no longer the one given."""
+        ...
+
     async def write_status(
         self, execution: ProcExecution, status: ProcExecutionStatus
     ) -> ProcExecution | UnreadableObject:
@@ -113,6 +131,10 @@ class Cluster(Protocol):
         observed_generation: int,
     ) -> None:
         """Write conditions, and nothing else, on any object of ours; `Conflict` as above."""
+        ...
+
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        """Write what a Proc's executions do, and nothing else; `Conflict` as above."""
         ...
 
     async def write_refusal(

@@ -13,6 +13,7 @@ from typing import Protocol
 from proctor_operator.domain.admission import Operation
 from proctor_operator.domain.causes import Cause
 from proctor_operator.domain.execution import Phase
+from proctor_operator.domain.occurrence import OccurrenceState
 from proctor_operator.domain.review import Verdict
 
 
@@ -73,6 +74,18 @@ class ExecutionMetrics(Protocol):
 
     def given_up(self) -> None:
         """An object was let go without its end in the record, by an admin's word."""
+        ...
+
+
+class ScheduleMetrics(Protocol):
+    """What becomes of planned times, and how soon."""
+
+    def occurrences_handled(self, state: OccurrenceState, count: int) -> None:
+        """So many planned times were started, skipped or missed."""
+        ...
+
+    def occurrence_started(self, seconds: float) -> None:
+        """The execution of a planned time is there, so long after it was to start."""
         ...
 
 
@@ -201,6 +214,7 @@ class AdmissionMetrics(Protocol):
 class Metrics(
     QueueMetrics,
     ExecutionMetrics,
+    ScheduleMetrics,
     ClusterMetrics,
     RecordMetrics,
     LogMetrics,

@@ -6,14 +6,17 @@ over in every respect, or that a GitOps tool would put back (docs/adr/0008).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from proctor_operator.domain.conditions import ConditionType, is_true
 from proctor_operator.domain.execution import Phase, ProcExecution
+from proctor_operator.domain.naming import Uid
+from proctor_operator.domain.objects import UnreadableObject
 from proctor_operator.domain.proc import ProcHistory
+from proctor_operator.domain.schedule import ProcSchedule, ScheduleHistory
 
 HELD_JOB_RETRY_SECONDS: Final = 60.0
 
@@ -34,6 +37,14 @@ class HistoryLimits:
             succeeded=self.succeeded if history.succeeded is None else history.succeeded,
             failed=self.failed if history.failed is None else history.failed,
             ttl_seconds=self.ttl_seconds if history.ttl_seconds is None else history.ttl_seconds,
+        )
+
+    def with_wishes_of_a_schedule(self, history: ScheduleHistory) -> HistoryLimits:
+        """The limits of the Proc, but for what the author of a schedule wants otherwise."""
+        return replace(
+            self,
+            succeeded=self.succeeded if history.succeeded is None else history.succeeded,
+            failed=self.failed if history.failed is None else history.failed,
         )
 
 
@@ -66,22 +77,55 @@ class RetentionPlan:
 
 
 def plan_retention(
-    finished: Iterable[Finished], limits: HistoryLimits, *, keep_seconds: int, now: datetime
+    finished: Iterable[Finished],
+    limits: HistoryLimits,
+    *,
+    keep_seconds: int,
+    now: datetime,
+    schedules: Mapping[Uid, ProcSchedule | UnreadableObject] | None = None,
 ) -> RetentionPlan:
-    """Decide about all finished executions of one Proc in one namespace."""
+    """Decide about all finished executions of one Proc in one namespace.
+
+    Those of a schedule with limits of its own are counted apart; what its author wants of one that cannot
+    be read is not known, so all of those stay.
+    """
     governed = sorted(
         (one for one in finished if _is_governed(one.execution)), key=_age, reverse=True
     )
-    delete: list[ProcExecution] = []
+    delete: list[Finished] = []
     waits: list[float] = []
-    for one, due_at in _due_times(governed, limits, keep_seconds):
-        if due_at > now:
-            waits.append((due_at - now).total_seconds())
-        elif one.has_held_job:
-            waits.append(HELD_JOB_RETRY_SECONDS)
+    for group, its_limits in _groups(governed, limits, schedules or {}):
+        for one, due_at in _due_times(group, its_limits, keep_seconds):
+            if due_at > now:
+                waits.append((due_at - now).total_seconds())
+            elif one.has_held_job:
+                waits.append(HELD_JOB_RETRY_SECONDS)
+            else:
+                delete.append(one)
+    oldest_first = sorted(delete, key=_age)
+    return RetentionPlan(tuple(one.execution for one in oldest_first), min(waits, default=None))
+
+
+def _groups(
+    newest_first: list[Finished],
+    limits: HistoryLimits,
+    schedules: Mapping[Uid, ProcSchedule | UnreadableObject],
+) -> Iterator[tuple[list[Finished], HistoryLimits]]:
+    """Executions that are counted together, each with their limits."""
+    apart: dict[Uid, list[Finished]] = {}
+    together: list[Finished] = []
+    for one in newest_first:
+        reference = one.execution.spec.schedule_ref
+        schedule = schedules.get(reference.uid) if reference and reference.uid else None
+        if isinstance(schedule, UnreadableObject) or (schedule and schedule.spec.history):
+            apart.setdefault(schedule.uid, []).append(one)
         else:
-            delete.append(one.execution)
-    return RetentionPlan(tuple(reversed(delete)), min(waits, default=None))
+            together.append(one)
+    yield together, limits
+    for uid, group in apart.items():
+        schedule = schedules[uid]
+        if isinstance(schedule, ProcSchedule) and schedule.spec.history is not None:
+            yield group, limits.with_wishes_of_a_schedule(schedule.spec.history)
 
 
 def _is_governed(execution: ProcExecution) -> bool:

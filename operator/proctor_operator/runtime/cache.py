@@ -16,10 +16,13 @@ from proctor_operator.domain.naming import Namespace, Uid, job_name
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
 from proctor_operator.domain.proc import Proc, ProcSpec
 from proctor_operator.domain.run import RecordedRun
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.status import is_finished
+from proctor_operator.runtime.activity_index import ActivityIndex
 from proctor_operator.runtime.finished import FinishedIndex
+from proctor_operator.runtime.scheduled import ScheduledIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class ObjectCache:
         self._lost_their_job: set[Uid] = set()
         self._buried: OrderedDict[Uid, None] = OrderedDict()
         self.finished = FinishedIndex()
+        self.activity = ActivityIndex()
+        self.scheduled = ScheduledIndex()
 
     def put(self, known: OwnObject) -> bool:
         """Keep an object unless a newer state of it is here, or it is known to be gone.
@@ -76,9 +81,13 @@ class ObjectCache:
             self._forget_uid(old.uid)
         if old is not None:
             self.finished.remove(old)
+            if old.uid != known.uid:
+                self.scheduled.remove(old)
         self._own[key] = known
         self._keys_by_uid[known.uid] = key
         self.finished.put(known)
+        self.activity.put(known)
+        self.scheduled.put(known)
         return True
 
     def refresh(self, known: OwnObject) -> None:
@@ -95,6 +104,8 @@ class ObjectCache:
         del self._own[key]
         self._forget_uid(old.uid)
         self.finished.remove(old)
+        self.activity.remove(old)
+        self.scheduled.remove(old)
         return True
 
     def bury(self, uid: Uid) -> None:
@@ -111,6 +122,11 @@ class ObjectCache:
         """Look a Proc up."""
         known = self._own.get(ObjectKey(Kind.PROC, namespace, name))
         return known if isinstance(known, Proc | UnreadableObject) else None
+
+    def schedule(self, namespace: Namespace, name: str) -> ProcSchedule | None:
+        """Look a ProcSchedule up, if it can be read."""
+        known = self._own.get(ObjectKey(Kind.PROC_SCHEDULE, namespace, name))
+        return known if isinstance(known, ProcSchedule) else None
 
     def uids(self) -> dict[ObjectKey, Uid]:
         """Every object of ours that is here, by key."""

@@ -19,6 +19,7 @@ from proctor_operator.domain.identity import Requester
 from proctor_operator.domain.model import JsonObject, parse
 from proctor_operator.domain.naming import Namespace, is_object_name
 from proctor_operator.domain.plugin import Hook
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.ports.cluster import AdmissionObjects
 from proctor_operator.reconcile.admission.executions import (
     Named,
@@ -62,7 +63,8 @@ class ExecutionAdmission:
     async def mutate(self, request: AdmissionRequest, stamper: Stamper) -> AdmissionAnswer:
         """Stamp it, or turn away what was brought."""
         manifest = request.object or {}
-        if not _name(map_at(manifest, "spec"), "procRef"):
+        spec = map_at(manifest, "spec")
+        if not (_name(spec, "procRef") or _is_left_to_its_schedule(spec)):
             # The kind's schema says so in better words, before anything is stored.
             return Admitted()
         return as_answer(await self._stamp(request, manifest, stamper))
@@ -158,6 +160,8 @@ class ExecutionAdmission:
             read(objects.fetch_schedule, namespace, _name(spec, "scheduleRef")),
             read(objects.fetch_execution, namespace, _name(spec, "rerunOf")),
         )
+        if isinstance(schedule, ProcSchedule) and _is_left_to_its_schedule(spec):
+            read_proc = await read(objects.fetch_proc, namespace, schedule.spec.proc_ref.name)
         return Named(known_proc or read_proc, schedule, rerun_of)
 
 
@@ -165,6 +169,11 @@ def _requester(spec: ProcExecutionSpec) -> Requester:
     if spec.requested_by is None:
         raise Unreadable("spec.requestedBy is missing")
     return spec.requested_by
+
+
+def _is_left_to_its_schedule(spec: JsonObject) -> bool:
+    """Whether somebody names a schedule, and leaves it to that which proc runs."""
+    return spec.get("procRef") is None and bool(_name(spec, "scheduleRef"))
 
 
 def _name(spec: JsonObject, field: str) -> str:

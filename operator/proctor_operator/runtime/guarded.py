@@ -9,21 +9,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
+from proctor_operator.domain.concurrency import SlotClaim, SlotVerdict
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.log import LogChunk, LogSource, LogSpan
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.objects import ObjectKey, UnreadableObject
-from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.occurrence import Claim, PassedOver, Progress, ScheduleKey, Skip
+from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.procplugin import ProcPlugin, ProcPluginStatus, UnreadablePlugin
 from proctor_operator.domain.run import Outcome, RecordedRun, RunKey, RunRequest
+from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, Cluster, OwnObject
 from proctor_operator.ports.events import EventSeries, EventStore
 from proctor_operator.ports.leadership import Leadership
+from proctor_operator.ports.occurrences import Occurrences
 from proctor_operator.ports.plugins import PluginStore
-from proctor_operator.ports.records import LogStore, Records
+from proctor_operator.ports.records import LogStore, Records, SlotAnswer
 
 
 class GuardedCluster:
@@ -42,6 +46,12 @@ class GuardedCluster:
     async def fetch_proc(self, namespace: Namespace, name: str) -> Proc | UnreadableObject:
         """See the port."""
         return await self._cluster.fetch_proc(namespace, name)
+
+    async def fetch_schedule(
+        self, namespace: Namespace, name: str
+    ) -> ProcSchedule | UnreadableObject:
+        """See the port."""
+        return await self._cluster.fetch_schedule(namespace, name)
 
     async def fetch_job(self, namespace: Namespace, name: str) -> JobFacts:
         """See the port."""
@@ -72,6 +82,20 @@ class GuardedCluster:
         self._leadership.assert_leading()
         return await self._cluster.create_job(namespace, manifest)
 
+    async def create_execution(
+        self, namespace: Namespace, manifest: JsonObject
+    ) -> ProcExecution | UnreadableObject:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._cluster.create_execution(namespace, manifest)
+
+    async def write_schedule_status(
+        self, schedule: ProcSchedule, status: ProcScheduleStatus
+    ) -> ProcSchedule | UnreadableObject:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._cluster.write_schedule_status(schedule, status)
+
     async def write_status(
         self, execution: ProcExecution, status: ProcExecutionStatus
     ) -> ProcExecution | UnreadableObject:
@@ -92,6 +116,11 @@ class GuardedCluster:
         await self._cluster.write_conditions(
             key, resource_version, conditions, observed_generation=observed_generation
         )
+
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._cluster.write_activity(proc, activity)
 
     async def write_refusal(
         self, unreadable: UnreadableObject, conditions: tuple[Condition, ...], message: str
@@ -138,6 +167,15 @@ class GuardedRecords:
         self._leadership.assert_leading()
         return await self._records.record_run(request)
 
+    async def claim_slots(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._records.claim_slots(request, claims)
+
+    async def fetch_place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        """See the port."""
+        return await self._records.fetch_place(key, claims)
+
     async def record_refusal(self, request: RunRequest, outcome: Outcome) -> RecordedRun:
         """See the port."""
         self._leadership.assert_leading()
@@ -165,6 +203,52 @@ class GuardedRecords:
     async def fetch_earlier(self, request: RunRequest) -> RecordedRun | None:
         """See the port."""
         return await self._records.fetch_earlier(request)
+
+
+class GuardedOccurrences:
+    """The `Occurrences` port, in the same way."""
+
+    def __init__(self, occurrences: Occurrences, leadership: Leadership) -> None:
+        self._occurrences = occurrences
+        self._leadership = leadership
+
+    async def fetch_progress(self, schedule: Uid) -> Progress | None:
+        """See the port."""
+        return await self._occurrences.fetch_progress(schedule)
+
+    async def begin(self, schedule: ScheduleKey, progress: Progress) -> None:
+        """See the port."""
+        self._leadership.assert_leading()
+        await self._occurrences.begin(schedule, progress)
+
+    async def claim(self, schedule: ScheduleKey, claim: Claim) -> bool:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._occurrences.claim(schedule, claim)
+
+    async def skip(self, schedule: ScheduleKey, claim: Claim, why: Skip) -> bool:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._occurrences.skip(schedule, claim, why)
+
+    async def pass_over(self, schedule: ScheduleKey, missed: PassedOver) -> bool:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._occurrences.pass_over(schedule, missed)
+
+    async def mark_missed(self, schedule: ScheduleKey, claim: Claim) -> bool:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._occurrences.mark_missed(schedule, claim)
+
+    async def mark_started(self, schedule: ScheduleKey, claim: Claim, execution: Uid) -> bool:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._occurrences.mark_started(schedule, claim, execution)
+
+    async def find_execution(self, schedule: ScheduleKey, claim: Claim) -> Uid | None:
+        """See the port."""
+        return await self._occurrences.find_execution(schedule, claim)
 
 
 class GuardedLogStore:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from proctor_operator.domain.naming import Namespace, Uid
-from proctor_operator.domain.objects import Kind, ObjectKey
+from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
+from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
+from proctor_operator.runtime.activity import ACTIVITY_DELAY_SECONDS
 from proctor_operator.runtime.cache import ObjectCache, key_of
 from proctor_operator.runtime.queue import WorkQueue
 
 RETENTION_DELAY_SECONDS: Final = 5.0
+SCHEDULE_DELAY_SECONDS: Final = 10.0
 
 
 class Informer:
@@ -25,6 +29,8 @@ class Informer:
         self._queue = queue
         self._is_feeding = False
         cache.finished.listen(self._wake_retention)
+        cache.activity.listen(self._wake_activity)
+        cache.scheduled.listen(self._wake_schedule)
 
     def feed(self) -> None:
         """Begin to feed the queue, with all that is known: until now nobody has looked at any of it."""
@@ -33,6 +39,8 @@ class Informer:
         self._is_feeding = True
         for key in self._cache.uids():
             self._wake(key)
+            if key.kind is Kind.PROC:
+                self._wake_activity(ObjectKey(Kind.PROC_ACTIVITY, key.namespace, key.name))
         for job in self._cache.jobs():
             self._wake_owner(job, is_news=True)
         for key in self._cache.finished.groups():
@@ -111,16 +119,34 @@ class Informer:
                 self._wake(self._cache.key_of_uid(job.execution_uid))
 
     def _wake_retention_of(self, known: OwnObject) -> None:
-        """A Proc's author may want other executions kept than before."""
-        key = key_of(known)
-        finished = ObjectKey(Kind.FINISHED_EXECUTIONS, key.namespace, key.name)
-        if key.kind is Kind.PROC and self._cache.finished.of(finished):
+        """The author of a Proc or a schedule may want other executions kept than before."""
+        match known:
+            case ProcSchedule():
+                proc = known.spec.proc_ref.name
+            case Proc():
+                proc = known.name
+            case UnreadableObject(kind=Kind.PROC):
+                proc = known.name
+            case _:
+                return
+        finished = ObjectKey(Kind.FINISHED_EXECUTIONS, known.namespace, proc)
+        if self._cache.finished.of(finished):
             self._wake_retention(finished)
 
     def _wake_retention(self, key: ObjectKey) -> None:
         """Soon, and once for all that end until then: nobody waits for it."""
         if self._is_feeding:
             self._queue.add_after(key, RETENTION_DELAY_SECONDS)
+
+    def _wake_activity(self, key: ObjectKey) -> None:
+        """Once for all that changes until then."""
+        if self._is_feeding:
+            self._queue.add_after(key, ACTIVITY_DELAY_SECONDS)
+
+    def _wake_schedule(self, key: ObjectKey) -> None:
+        """What runs for it is shown some time after: a burst of short runs costs one write."""
+        if self._is_feeding:
+            self._queue.add_after(key, SCHEDULE_DELAY_SECONDS)
 
     def _wake(self, key: ObjectKey | None) -> None:
         if key is not None and self._is_feeding:

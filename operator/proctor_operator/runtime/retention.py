@@ -10,8 +10,9 @@ import structlog
 from proctor_operator.domain.errors import Conflict, NotFound
 from proctor_operator.domain.execution import ProcExecution
 from proctor_operator.domain.naming import Uid
-from proctor_operator.domain.objects import ObjectKey, UnreadableObject
+from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
 from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.ports.clock import Clock
 from proctor_operator.ports.cluster import Cluster
 from proctor_operator.ports.metrics import ExecutionMetrics
@@ -86,8 +87,23 @@ class RetentionRunner:
             return RetentionPlan()
         limits = self._policy.limits.with_wishes(proc.spec.history if proc else None)
         return plan_retention(
-            finished, limits, keep_seconds=self._policy.keep_seconds, now=self._clock.now()
+            finished,
+            limits,
+            keep_seconds=self._policy.keep_seconds,
+            now=self._clock.now(),
+            schedules=self._schedules_of(finished),
         )
+
+    def _schedules_of(self, finished: list[Finished]) -> dict[Uid, ProcSchedule | UnreadableObject]:
+        """The schedules that they ran for, those that are there."""
+        references = (one.execution for one in finished)
+        keys = {
+            ObjectKey(Kind.PROC_SCHEDULE, one.namespace, one.spec.schedule_ref.name)
+            for one in references
+            if one.spec.schedule_ref is not None
+        }
+        found = (self._cache.get(key) for key in keys)
+        return {one.uid: one for one in found if isinstance(one, ProcSchedule | UnreadableObject)}
 
     def _finished(self, key: ObjectKey) -> list[Finished]:
         """What is there, without that whose deletion was asked for and has not been seen yet."""

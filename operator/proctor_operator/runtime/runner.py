@@ -23,14 +23,15 @@ from proctor_operator.reconcile.execution import decide
 from proctor_operator.reconcile.observed import ObservedExecution
 from proctor_operator.reconcile.policy import RunPolicy
 from proctor_operator.reconcile.proc import ProcProblem, problem_conditions, proc_conditions
-from proctor_operator.reconcile.schedule import schedule_conditions
 from proctor_operator.reconcile.trouble import find_news
+from proctor_operator.runtime.activity import ActivityRunner
 from proctor_operator.runtime.cache import KnownRun, ObjectCache, key_of
 from proctor_operator.runtime.effects import ExecutionEffects
 from proctor_operator.runtime.log_capture import LogCapture
 from proctor_operator.runtime.orphans import OrphanRunner
 from proctor_operator.runtime.reporter import Reporter
 from proctor_operator.runtime.retention import RetentionRunner
+from proctor_operator.runtime.schedules import ScheduleRunner
 
 STEPS_AT_MOST: Final = 24
 """A pass of a healthy execution takes fewer than ten; more means that two rules chase each other."""
@@ -53,11 +54,14 @@ class Runner:
         orphans: OrphanRunner,
         capture: LogCapture,
         retention: RetentionRunner,
+        schedules: ScheduleRunner,
     ) -> None:
         self._cache = cache
         self._orphans = orphans
         self._capture = capture
         self._retention = retention
+        self._activity = ActivityRunner(cache=cache, cluster=cluster)
+        self._schedules = schedules
         self._cluster = cluster
         self._effects = effects
         self._clock = clock
@@ -70,6 +74,8 @@ class Runner:
             return await self._orphans.run(key)
         if key.kind is Kind.FINISHED_EXECUTIONS:
             return await self._retention.run(key)
+        if key.kind is Kind.PROC_ACTIVITY:
+            return await self._activity.run(key)
         known = self._cache.get(key)
         match known:
             case None:
@@ -80,12 +86,13 @@ class Runner:
             case ProcExecution():
                 return await self._run_execution(key, known)
             case Proc():
+                self._effects.rules_changed(known)
                 conditions = proc_conditions(known, self._clock.now())
                 await self._report(key, known, conditions)
                 return None
             case ProcSchedule():
-                conditions = schedule_conditions(known, self._clock.now())
-                await self._report(key, known, conditions)
+                self._effects.rules_changed(known)
+                await self._schedules.run(key, known)
                 return None
 
     async def _run_execution(self, key: ObjectKey, execution: ProcExecution) -> float | None:
@@ -117,7 +124,8 @@ class Runner:
         observed = ObservedExecution(
             execution=execution,
             policy=self._policy,
-            proc=Unseen.NOT_READ if proc is None else proc,
+            proc=proc or Unseen.NOT_READ,
+            schedule=self._schedule_of(execution) or Unseen.NOT_READ,
             job=self._cache.job_of(execution) or Unseen.NOT_READ,
             has_seen_job=self._cache.has_lost_its_job(execution.uid),
             pods=pods,
@@ -129,6 +137,10 @@ class Runner:
             # Without the Job at hand only the record can tell whether there was one.
             return observed
         return replace(observed, run=known.run, pinned=known.pinned)
+
+    def _schedule_of(self, execution: ProcExecution) -> ProcSchedule | None:
+        ref = execution.spec.schedule_ref
+        return self._cache.schedule(execution.namespace, ref.name) if ref is not None else None
 
     def _remember(self, observed: ObservedExecution) -> None:
         """Keep what a later pass would have to ask for again."""
@@ -169,9 +181,7 @@ class Runner:
                 "Proc could not be told", object=f"{proc.namespace}/{proc.name}", error=str(error)
             )
 
-    async def _report(
-        self, key: ObjectKey, known: Proc | ProcSchedule, wanted: tuple[Condition, ...]
-    ) -> None:
+    async def _report(self, key: ObjectKey, known: Proc, wanted: tuple[Condition, ...]) -> None:
         """Write conditions if they say anything new."""
         if _says_the_same(known.conditions, wanted):
             return

@@ -21,15 +21,19 @@ from proctor_operator.domain.errors import AlreadyExists, Conflict, NotFound, Pa
 from proctor_operator.domain.execution import Phase, ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
+from proctor_operator.domain.occurrence import Claim
 from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.ports.logs import LogPlace
 from proctor_operator.reconcile.jobspec import build_job
 from proctor_operator.reconcile.policy import RunPolicy
+from proctor_operator.reconcile.scheduled_run import build_scheduled_execution, is_run_of
 from unit.api_server import ApiServer, status
 from unit.builders import (
     EXECUTION_UID,
     JOB_NAME,
     NAMESPACE,
+    NOW,
     execution,
     job,
     pod,
@@ -37,6 +41,7 @@ from unit.builders import (
     recorded_run,
     requester,
     says,
+    schedule,
 )
 from unit.fakes import FakeMetrics
 
@@ -117,6 +122,38 @@ async def test_a_status_is_written_once_on_the_version_that_was_read(line: Line)
 
     with pytest.raises(Conflict):
         await line.cluster.write_status(read, ProcExecutionStatus(phase=Phase.LOST))
+
+
+async def test_an_execution_is_created_once(line: Line) -> None:
+    claim = Claim(NOW, "nightly-1")
+    manifest = build_scheduled_execution(schedule(), None, claim)
+
+    made = await line.cluster.create_execution(NAMESPACE, manifest)
+
+    assert isinstance(made, ProcExecution)
+    assert is_run_of(schedule(), claim, made)
+    with pytest.raises(AlreadyExists):
+        await line.cluster.create_execution(NAMESPACE, manifest)
+
+
+async def test_the_status_of_a_schedule_is_patched_with_what_changed(line: Line) -> None:
+    path = f"{OURS}/procschedules/nightly"
+    spec = {"procRef": {"name": "grow-disk"}, "cron": "0 1 * * *"}
+    line.server.put(path, {"metadata": metadata("nightly"), "spec": spec})
+    read = await line.cluster.fetch_schedule(NAMESPACE, "nightly")
+    assert isinstance(read, ProcSchedule)
+
+    planned = ProcScheduleStatus(next_occurrence=NOW, missed=0)
+    stored = await line.cluster.write_schedule_status(read, planned)
+    assert isinstance(stored, ProcSchedule)
+    later = await line.cluster.write_schedule_status(stored, ProcScheduleStatus(missed=3))
+
+    assert stored.status == planned
+    assert isinstance(later, ProcSchedule)
+    assert later.status == ProcScheduleStatus(missed=3)
+    assert "nextOccurrence" not in line.server.objects[path]["status"]
+    with pytest.raises(Conflict):
+        await line.cluster.write_schedule_status(read, planned)
 
 
 async def test_conditions_are_written_and_nothing_else_of_a_status(line: Line) -> None:

@@ -12,6 +12,7 @@ from proctor_operator.domain.errors import (
     ClusterError,
     ClusterUnavailable,
     Conflict,
+    Denied,
     Expired,
     Fault,
     Forbidden,
@@ -63,6 +64,39 @@ def test_a_namespace_that_goes_away_is_told_apart_from_a_missing_right() -> None
     error = error_of("POST", "/x", 403, forbidden_because({"causes": [cause]}), {})
 
     assert type(error) is NamespaceTerminating
+
+
+DENIALS: dict[str, tuple[str, type[ClusterError]]] = {
+    "a webhook": (
+        'admission webhook "validate.procexecutions.proctor.dev" denied the request: the proc is off',
+        Denied,
+    ),
+    "a policy": (
+        "x is forbidden: ValidatingAdmissionPolicy 'identity.proctor.dev' with binding 'b' denied request",
+        Denied,
+    ),
+    "a missing right": (
+        'procexecutions.proctor.dev is forbidden: User "u" cannot create resource "procexecutions"',
+        Forbidden,
+    ),
+    "a quota": (
+        'procexecutions.proctor.dev "x" is forbidden: exceeded quota: runs, requested: 1, used: 1',
+        Forbidden,
+    ),
+    "a user who is called so": (
+        'x is forbidden: User "admission webhook \\"a\\" denied the request" cannot create',
+        Forbidden,
+    ),
+}
+
+
+@pytest.mark.parametrize(("message", "kind"), DENIALS.values(), ids=DENIALS)
+def test_what_admission_denies_is_told_apart_from_what_may_change(
+    message: str, kind: type[ClusterError]
+) -> None:
+    body = json.dumps({"reason": "Forbidden", "message": message}).encode()
+
+    assert type(error_of("POST", "/x", 403, body, {})) is kind
 
 
 @pytest.mark.parametrize(

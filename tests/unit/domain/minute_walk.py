@@ -61,7 +61,32 @@ SAID = (
         weekdays=some(6, 0),
         either_day=True,
     ),
+    Said("@hourly", some(0), ALL_HOURS, is_fixed=False),
+    Said("@daily", some(0), some(0), is_fixed=True),
+    Said("@weekly", some(0), some(0), is_fixed=True, weekdays=some(0)),
+    Said("@monthly", some(0), some(0), is_fixed=True, days=some(1)),
+    Said("30 0-23 * * 0", some(30), ALL_HOURS, is_fixed=False, weekdays=some(0)),
+    Said("40 1-3 * * 7", some(40), some(1, 2, 3), is_fixed=True, weekdays=some(0)),
+    Said(
+        "59 23,1 * MAR-apr,sep-Dec Fri-Sun",
+        some(59),
+        some(23, 1),
+        is_fixed=True,
+        months=some(3, 4, 9, 10, 11, 12),
+        weekdays=some(5, 6, 0),
+    ),
 )
+
+HASHED = (
+    ("H * * * *", lambda minute, _: Said("", some(minute), ALL_HOURS, is_fixed=False)),
+    (
+        "H/20 * * * *",
+        lambda minute, _: Said("", frozenset(range(minute, 60, 20)), ALL_HOURS, is_fixed=False),
+    ),
+    ("H H * * *", lambda minute, hour: Said("", some(minute), some(hour), is_fixed=True)),
+    ("H H(1-3) * * *", lambda minute, hour: Said("", some(minute), some(hour), is_fixed=True)),
+)
+"""Expressions with `H`, and what they mean once their minute and hour are known."""
 
 ZONES = {
     "Europe/Berlin": (2020, 2027),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from importlib.resources import files
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
@@ -262,6 +265,27 @@ def test_where_the_clock_brings_two_times_together_the_delay_is_cut() -> None:
 
 
 # Bounds
+
+
+class CountingZone(ZoneInfo):
+    """Counts how often it is asked what time it is."""
+
+    questions = 0
+
+    def fromutc(self, dt: datetime) -> datetime:
+        CountingZone.questions += 1
+        return super().fromutc(dt)
+
+
+@pytest.mark.parametrize("name", ["Etc/UTC", "Asia/Tokyo", "Europe/Berlin"])
+def test_the_next_occurrence_is_found_without_a_look_at_the_years_after_it(name: str) -> None:
+    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as data:
+        zone = CountingZone.from_file(data, key=name)
+    for cron, most in {"* * * * *": 30, "0 12 * * *": 30, "0 0 1 * *": 150}.items():
+        CountingZone.questions = 0
+
+        assert next_occurrence(replace(timing_of(cron), zone=zone), MIDSUMMER) is not None
+        assert 0 < CountingZone.questions <= most
 
 
 def test_whatever_the_window_the_answer_is_bounded() -> None:

@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor_operator.domain.conditions import ConditionStatus, ConditionType
-from proctor_operator.domain.execution import Phase, ProcExecution, ProcExecutionStatus
+from proctor_operator.domain.execution import (
+    Phase,
+    ProcExecution,
+    ProcExecutionStatus,
+    ScheduleRef,
+)
+from proctor_operator.domain.naming import Uid
+from proctor_operator.domain.objects import Kind, UnreadableObject
 from proctor_operator.domain.proc import ProcHistory
+from proctor_operator.domain.schedule import ProcSchedule, ScheduleHistory
 from proctor_operator.reconcile.retention import (
     HELD_JOB_RETRY_SECONDS,
     Finished,
@@ -18,7 +26,7 @@ from proctor_operator.reconcile.retention import (
     RetentionPlan,
     plan_retention,
 )
-from unit.builders import NOW, ago, execution, says
+from unit.builders import NOW, ago, execution, execution_spec, says, schedule, unreadable
 
 KEEP = 300
 FOR_EVER = HistoryLimits(succeeded=None, failed=None, ttl_seconds=None)
@@ -211,3 +219,51 @@ def test_whatever_the_limits_the_newest_stay_and_a_plan_is_done_after_one_go(
         ]
         kept = [one for one in young if one in left]
         assert len(kept) >= min(len(young), len(young) if most is None else most)
+
+
+def of_schedule(name: str, seconds_ago: float = 1000, **fields: Any) -> ProcExecution:
+    reference = ScheduleRef(name="nightly", uid=Uid("schedule-uid-1"))
+    return ended(name, seconds_ago, spec=execution_spec(schedule_ref=reference), **fields)
+
+
+def wishing(history: ScheduleHistory | None) -> ProcSchedule:
+    known = schedule()
+    return known.model_copy(update={"spec": known.spec.model_copy(update={"history": history})})
+
+
+WISHES: dict[str, tuple[ProcSchedule | UnreadableObject | None, list[str]]] = {
+    "none: they count with the others": (wishing(None), ["planned-1", "hand-1"]),
+    "one: they are counted apart": (wishing(ScheduleHistory(succeeded=1)), ["planned-1"]),
+    "two: theirs stay, and so do the others'": (wishing(ScheduleHistory(succeeded=2)), []),
+    "as the proc says where it says nothing": (wishing(ScheduleHistory(failed=0)), []),
+    "what cannot be read: all of it stays": (
+        unreadable(Kind.PROC_SCHEDULE, uid=Uid("schedule-uid-1")),
+        [],
+    ),
+    "a schedule that is gone: they count with the others": (None, ["planned-1", "hand-1"]),
+    "another one of that name: they count with the others": (
+        wishing(ScheduleHistory(succeeded=9)).model_copy(update={"uid": Uid("other")}),
+        ["planned-1", "hand-1"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("known", "deleted"), WISHES.values(), ids=WISHES)
+def test_a_schedule_wants_kept(
+    known: ProcSchedule | UnreadableObject | None, deleted: list[str]
+) -> None:
+    finished = [
+        of_schedule("planned-1", 2000),
+        ended("hand-1", 1900),
+        of_schedule("planned-2", 1800),
+        ended("hand-2", 1700),
+    ]
+    decided = plan_retention(
+        [Finished(one) for one in finished],
+        HistoryLimits(succeeded=2, failed=None, ttl_seconds=None),
+        keep_seconds=KEEP,
+        now=NOW,
+        schedules={known.uid: known} if known is not None else {},
+    )
+
+    assert names(decided) == deleted

@@ -26,6 +26,7 @@ from proctor_operator.runtime.proc_readings import KEPT_SECONDS
 from unit.builders import (
     EXECUTION_NAME,
     NOW,
+    argument_from,
     execution,
     parameter,
     proc,
@@ -114,7 +115,11 @@ FORGED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "a schedule's UID": ({}, {"scheduleRef": {"name": "nightly", "uid": "x"}}, "scheduleRef.uid"),
     "a schedule that is not there": ({}, {"scheduleRef": {"name": "none"}}, "no schedule 'none'"),
-    "a schedule of another proc": ({}, {"scheduleRef": {"name": "other"}}, "runs another proc"),
+    "a schedule of another proc": (
+        {},
+        {"scheduleRef": {"name": "other"}},
+        "runs another proc, 'drop-disk'",
+    ),
     "an earlier run's UID": ({}, {"rerunOf": {"name": EXECUTION_NAME, "uid": "x"}}, "rerunOf.uid"),
     "an earlier run that is not there": ({}, {"rerunOf": {"name": "none"}}, "no execution 'none'"),
     "another shard": ({"labels": {SHARD_LABEL: "3"}}, {}, SHARD_LABEL),
@@ -178,6 +183,97 @@ async def test_the_operator_brings_stamps_and_the_rights_are_those_of_whom_it_na
     assert stored["spec"]["scheduleRef"]["uid"] == "u"
     assert denial.reason == "NotPermitted"
     assert denial.message.startswith("eve ")
+
+
+PLANNED: dict[str, Any] = {
+    "requestedBy": {"username": "bob", "groups": ["dba"], "via": "Schedule"},
+    "scheduleRef": {"name": "nightly", "uid": "u", "scheduledTime": "2026-11-20T09:00:00Z"},
+}
+NOT_PLANNED: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing but another's name": ({"scheduleRef": None}, "spec.requestedBy"),
+    "no planned time": ({"scheduleRef": {"scheduledTime": None}}, "spec.requestedBy"),
+    "no UID": ({"scheduleRef": {"uid": None}}, "spec.scheduleRef.scheduledTime"),
+    "another way": ({"requestedBy": {"via": "API"}}, "spec.requestedBy"),
+    "nobody": ({"requestedBy": None}, "spec.scheduleRef.scheduledTime"),
+}
+
+
+@pytest.mark.parametrize(("spec", "words"), NOT_PLANNED.values(), ids=NOT_PLANNED)
+async def test_the_operator_asks_in_anothers_name_for_planned_runs_only_and_not_with(
+    spec: dict[str, Any], words: str
+) -> None:
+    house = Gatehouse(proc(), schedule())
+    manifest = execution_manifest(**merged(PLANNED, spec))
+
+    denial = await house.denial(review(manifest, user=AS_OPERATOR))
+
+    assert denial.reason == "StampGiven"
+    assert words in denial.message
+
+
+async def test_nobody_else_brings_the_stamps_of_a_planned_run() -> None:
+    house = Gatehouse(proc(), schedule())
+    bobs = merged(PLANNED, {"requestedBy": {"username": "alice", "uid": "7"}})
+
+    denial = await house.denial(review(execution_manifest(**bobs)))
+
+    for field in ("spec.requestedBy", "scheduleRef.uid", "scheduleRef.scheduledTime"):
+        assert field in denial.message
+
+
+PLAN = schedule(
+    spec=schedule().spec.model_copy(
+        update={
+            "arguments": {"SIZE_GB": 200},
+            "arguments_from": (argument_from("TOKEN"),),
+        }
+    )
+)
+TAKES = (parameter("SIZE_GB"), parameter("TOKEN", sensitive=True, required=False))
+TOKEN = {"name": "TOKEN", "secretKeyRef": {"name": "my-token", "key": "t"}}
+BY_HAND: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "nothing else": ({}, {"arguments": {"SIZE_GB": 200}, "argumentsFrom": [TOKEN]}),
+    "its proc": (
+        {"procRef": {"name": "grow-disk"}},
+        {"arguments": {"SIZE_GB": 200}, "argumentsFrom": [TOKEN]},
+    ),
+    "arguments of their own": ({"arguments": {"SIZE_GB": 1}}, {"arguments": {"SIZE_GB": 1}}),
+}
+
+
+@pytest.mark.parametrize(("given", "wanted"), BY_HAND.values(), ids=BY_HAND)
+async def test_a_schedule_is_run_now_with(given: dict[str, Any], wanted: dict[str, Any]) -> None:
+    house = Gatehouse(with_proc(parameters=TAKES), PLAN)
+    house.access.readers.add(("alice", "my-token"))
+    manifest = execution_manifest(scheduleRef={"name": "nightly"})
+    manifest["spec"] = {"scheduleRef": {"name": "nightly"}, **given}
+
+    stored = (await house.stored(review(manifest)))["spec"]
+
+    assert stored["procRef"] == {"name": "grow-disk"}
+    assert stored["scheduleRef"] == {"name": "nightly", "uid": "schedule-uid-1"}
+    assert stored["requestedBy"] == STAMP
+    assert (stored["procUID"], stored["procGeneration"]) == ("proc-uid-1", 3)
+    asked = {name: stored[name] for name in ("arguments", "argumentsFrom") if name in stored}
+    assert asked == wanted
+
+
+async def test_a_schedules_secret_is_not_lent_to_whoever_runs_it_now() -> None:
+    manifest = execution_manifest()
+    manifest["spec"] = {"scheduleRef": {"name": "nightly"}}
+
+    denial = await Gatehouse(with_proc(parameters=TAKES), PLAN).denial(review(manifest))
+
+    assert "may not read the secret 'my-token'" in denial.message
+
+
+async def test_a_schedule_that_is_not_there_cannot_be_run_now() -> None:
+    manifest = execution_manifest()
+    manifest["spec"] = {"scheduleRef": {"name": "none"}}
+
+    denial = await Gatehouse(proc()).denial(review(manifest))
+
+    assert "no schedule 'none'" in denial.message
 
 
 async def test_what_the_mutating_webhook_did_not_see_is_not_stored() -> None:

@@ -13,6 +13,7 @@ from proctor_operator.domain.objects import Kind, ObjectKey, Unseen
 from proctor_operator.domain.workload import JobFacts
 from proctor_operator.ports.cluster import Cluster, OwnObject
 from proctor_operator.ports.events import EventStore
+from proctor_operator.ports.occurrences import Occurrences
 from proctor_operator.ports.records import LogStore, Records
 from proctor_operator.reconcile import decision
 from proctor_operator.reconcile.decision import Action
@@ -23,6 +24,7 @@ from proctor_operator.runtime.guarded import (
     GuardedCluster,
     GuardedEventStore,
     GuardedLogStore,
+    GuardedOccurrences,
     GuardedRecords,
 )
 from unit.builders import (
@@ -35,6 +37,7 @@ from unit.builders import (
     execution,
     final_execution_status,
     job,
+    occupant,
     outcome,
     proc,
     proc_spec,
@@ -43,6 +46,7 @@ from unit.builders import (
     running,
     running_pod,
     schedule,
+    slot_claim,
     unreadable,
 )
 from unit.world import World
@@ -58,6 +62,8 @@ READS: dict[type[Any], Action] = {
     decision.AskMayReadSecret: decision.AskMayReadSecret("token"),
     decision.ReadRun: decision.ReadRun(),
     decision.FetchEarlierRun: decision.FetchEarlierRun(run_request()),
+    decision.ReadSchedule: decision.ReadSchedule("nightly"),
+    decision.ReadPlace: decision.ReadPlace((slot_claim(),)),
     decision.FollowLog: decision.FollowLog(running_pod()),
     decision.AttachLog: decision.AttachLog(ended_pod()),
     decision.FinishLog: decision.FinishLog(()),
@@ -66,6 +72,8 @@ READS: dict[type[Any], Action] = {
 
 WRITES: dict[type[Any], Action] = {
     decision.RecordRun: decision.RecordRun(run_request()),
+    decision.ClaimSlots: decision.ClaimSlots(run_request(), (slot_claim(),)),
+    decision.EndTheVanished: decision.EndTheVanished((occupant(),)),
     decision.RecordRefusal: decision.RecordRefusal(run_request(), outcome()),
     decision.RecordJob: decision.RecordJob(JOB_UID),
     decision.RecordStarted: decision.RecordStarted(JOB_UID, STARTED),
@@ -85,6 +93,7 @@ WRITES: dict[type[Any], Action] = {
 CLUSTER_READS = {
     "fetch_execution",
     "fetch_proc",
+    "fetch_schedule",
     "fetch_job",
     "fetch_pods",
     "list_own",
@@ -92,7 +101,7 @@ CLUSTER_READS = {
     "list_jobs",
     "list_pods",
 }
-RECORD_READS = {"fetch_run", "fetch_earlier"}
+RECORD_READS = {"fetch_run", "fetch_earlier", "fetch_place"}
 LOG_READS = {"log_spans", "fetch_log_chunk"}
 
 
@@ -159,13 +168,21 @@ async def test_a_pass_that_loses_the_lease_stops_before_its_next_write() -> None
     [
         proc(),
         schedule(),
+        schedule(spec=schedule().spec.model_copy(update={"cron": "* * * * *"})),
         unreadable(),
         unreadable(Kind.PROC),
         unreadable(
             deletion_time=deleted_execution().deletion_time, finalizers=execution().finalizers
         ),
     ],
-    ids=["a proc", "a schedule", "an unreadable execution", "an unreadable proc", "one deleted"],
+    ids=[
+        "a proc",
+        "a schedule",
+        "one that is due",
+        "an unreadable execution",
+        "an unreadable proc",
+        "one deleted",
+    ],
 )
 async def test_nothing_is_said_on_any_object(known: OwnObject) -> None:
     world = World(known, leadership=Leading())
@@ -203,9 +220,10 @@ async def test_an_orphaned_job_is_left_alone(orphan: JobFacts) -> None:
         (Cluster, GuardedCluster, CLUSTER_READS),
         (Records, GuardedRecords, RECORD_READS),
         (LogStore, GuardedLogStore, LOG_READS),
+        (Occurrences, GuardedOccurrences, {"fetch_progress", "find_execution"}),
         (EventStore, GuardedEventStore, set[str]()),
     ],
-    ids=["cluster", "records", "logs", "events"],
+    ids=["cluster", "records", "logs", "occurrences", "events"],
 )
 async def test_every_method_of_a_port_that_is_not_known_to_read_asks_first(
     port: type[Any], guarded: Callable[..., Any], reads: set[str]

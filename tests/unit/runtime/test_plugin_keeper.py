@@ -22,7 +22,8 @@ class NoPlugins:
     """A cluster without ProcPlugins."""
 
     async def list_plugins(self) -> AsyncIterator[ProcPlugin | UnreadablePlugin]:
-        for plugin in ():
+        none: tuple[ProcPlugin, ...] = ()
+        for plugin in none:
             yield plugin
 
     async def write_plugin_status(

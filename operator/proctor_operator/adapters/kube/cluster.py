@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from proctor_operator.adapters.kube.changes import Changes
 from proctor_operator.adapters.kube.client import KubeClient, Resource
 from proctor_operator.adapters.kube.mapping import (
+    dump_activity,
     dump_conditions,
     read_execution,
     read_proc,
@@ -38,8 +39,8 @@ from proctor_operator.domain.naming import (
     Uid,
 )
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
-from proctor_operator.domain.proc import Proc
-from proctor_operator.domain.schedule import ProcSchedule
+from proctor_operator.domain.proc import Proc, ProcActivity
+from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, OwnObject
 
@@ -137,6 +138,25 @@ class KubeCluster:
         """See the port."""
         return read_job(await self._client.create(JOB_RESOURCE, namespace, manifest))
 
+    async def create_execution(
+        self, namespace: Namespace, manifest: JsonObject
+    ) -> ProcExecution | UnreadableObject:
+        """See the port."""
+        return read_execution(await self._client.create(EXECUTION_RESOURCE, namespace, manifest))
+
+    async def write_schedule_status(
+        self, schedule: ProcSchedule, status: ProcScheduleStatus
+    ) -> ProcSchedule | UnreadableObject:
+        """See the port."""
+        patch = {
+            "metadata": {"resourceVersion": schedule.resource_version},
+            "status": status_patch(schedule.status, status),
+        }
+        stored = await self._client.patch(
+            SCHEDULE_RESOURCE, schedule.namespace, schedule.name, patch, sub="status"
+        )
+        return read_schedule(stored)
+
     async def write_status(
         self, execution: ProcExecution, status: ProcExecutionStatus
     ) -> ProcExecution | UnreadableObject:
@@ -166,6 +186,16 @@ class KubeCluster:
         patch = {"metadata": {"resourceVersion": resource_version}, "status": status}
         await self._client.patch(
             _RESOURCE_OF[key.kind], key.namespace, key.name, patch, sub="status"
+        )
+
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        """See the port."""
+        patch = {
+            "metadata": {"resourceVersion": proc.resource_version},
+            "status": dump_activity(activity),
+        }
+        return read_proc(
+            await self._client.patch(PROC_RESOURCE, proc.namespace, proc.name, patch, sub="status")
         )
 
     async def write_refusal(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
 
@@ -11,6 +13,7 @@ from proctor_operator.domain.errors import (
     ClusterError,
     ClusterUnavailable,
     Conflict,
+    Denied,
     Expired,
     Forbidden,
     NamespaceTerminating,
@@ -18,6 +21,10 @@ from proctor_operator.domain.errors import (
     Rejected,
 )
 from proctor_operator.domain.model import JsonObject
+
+_IS_DENIAL: Final = re.compile(
+    r"admission webhook \"[^\"]*\" denied the request|ValidatingAdmissionPolicy '[^']*' "
+)
 
 
 def error_of(
@@ -34,6 +41,8 @@ def error_of(
         return kind(text, status=code)
     if code == 403 and _has_cause(status, "NamespaceTerminating"):
         return NamespaceTerminating(text, status=code)
+    if code == 403 and _IS_DENIAL.match(_without_the_object(message)):
+        return Denied(text, status=code)
     if code == 410:
         return Expired(text, status=code)
     if code in (401, 403):
@@ -43,6 +52,11 @@ def error_of(
     if code in (400, 413, 422):
         return Rejected(message or text, status=code)
     return ClusterError(text, status=code)
+
+
+def _without_the_object(message: str) -> str:
+    """What the API server says before the cause: `procexecutions.proctor.dev "x" is forbidden: `."""
+    return message.partition(" is forbidden: ")[2] or message
 
 
 def _status(body: bytes) -> JsonObject:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
-PARTITIONED: Final = ("executions", "transitions", "log_chunks", "denials")
+PARTITIONED: Final = ("executions", "transitions", "log_chunks", "denials", "occurrences")
 
 _THIS_MONTH: Final = "SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date"
 

@@ -129,6 +129,29 @@ SELECT count(*) FROM deleted
 """
 
 
+_DELETE_OCCURRENCES: Final = """
+WITH deleted AS (
+  DELETE FROM proctor.occurrences_default WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM proctor.occurrences_default WHERE created_at < $1 LIMIT $2
+  ))
+  RETURNING 1
+)
+SELECT count(*) FROM deleted
+"""
+
+# Where a schedule stands is worth more than what came of its runs: some run once in four years.
+_DELETE_SCHEDULES: Final = """
+WITH deleted AS (
+  DELETE FROM proctor.schedules WHERE uid = ANY(ARRAY(
+    SELECT uid FROM proctor.schedules WHERE updated_at < $1::timestamptz - interval '1500 days'
+    LIMIT $2
+  ))
+  RETURNING 1
+)
+SELECT count(*) FROM deleted
+"""
+
+
 async def remove_expired(connection: asyncpg.Connection, retention: Retention) -> Removed:
     """Remove what is old enough, logs first: a log never outlives its run.
 
@@ -142,22 +165,23 @@ async def remove_expired(connection: asyncpg.Connection, retention: Retention) -
     runs = await _remove(
         connection,
         retention.record_days,
-        ("executions", "transitions", "denials"),
+        ("executions", "transitions", "denials", "occurrences"),
         delete=_DELETE_RUNS,
     )
-    denials = await _remove_denials(connection, retention.record_days)
-    rows = logs.rows + runs.rows + denials
+    others = await _remove_others(connection, retention.record_days)
+    rows = logs.rows + runs.rows + others
     return Removed(logs.partitions + runs.partitions, rows, logs.kept + runs.kept)
 
 
-async def _remove_denials(connection: asyncpg.Connection, days: int) -> int:
-    """Those of the default partition; a month's go with its runs."""
+async def _remove_others(connection: asyncpg.Connection, days: int) -> int:
+    """Denials and occurrences of the default partitions (a month's go with its runs), and old schedules."""
     if days <= 0:
         return 0
     limit: datetime = await connection.fetchval(_LIMIT, days)
     rows = 0
-    while deleted := await connection.fetchval(_DELETE_DENIALS, limit, _BATCH):
-        rows += deleted
+    for delete in (_DELETE_DENIALS, _DELETE_OCCURRENCES, _DELETE_SCHEDULES):
+        while deleted := await connection.fetchval(delete, limit, _BATCH):
+            rows += deleted
     return rows
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proctor_operator.domain.execution import ProcExecution
+from proctor_operator.domain.identity import Via
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import RECORD_FINALIZER, Namespace
 from proctor_operator.domain.objects import UnreadableObject
@@ -49,14 +50,17 @@ def stamp_new_execution(
     manifest: JsonObject, namespace: Namespace, stamper: Stamper, named: Named
 ) -> Stamped | ForeignStamps:
     """Who asks, what was looked at, and what holds the object until its end is recorded."""
+    if stamper.brings_stamps and not is_planned_run(manifest):
+        # The operator asks for nothing of its own accord but the runs of schedules.
+        stamper = Stamper(stamper.user)
     draft = Draft(manifest)
     stamp_shard(draft, namespace, stamper)
     keep_foreign_marks_out(draft, {}, stamper)
     keep_finalizer(draft)
     spec = draft.object_at("spec")
     _stamp_requester(draft, spec, stamper, named)
-    _stamp_proc(draft, spec, stamper, named)
     _stamp_schedule(draft, spec, stamper, named)
+    _stamp_proc(draft, spec, stamper, named)
     _stamp_rerun(draft, spec, stamper, named)
     if spec.get("cancelledBy") is not None and not stamper.brings_stamps:
         draft.complain("spec.cancelledBy: it is stamped when spec.cancel is set; leave it out")
@@ -81,6 +85,14 @@ def stamp_changed_execution(
             _put_back(draft, map_at(before, outer), spec[outer], name, where=f"spec.{outer}")
     _stamp_canceller(draft, before, spec, stamper)
     return draft.result()
+
+
+def is_planned_run(manifest: JsonObject) -> bool:
+    """Whether it is the run of a schedule at its time, in the name of whoever is answerable for that."""
+    spec = map_at(manifest, "spec")
+    reference, requester = map_at(spec, "scheduleRef"), map_at(spec, "requestedBy")
+    is_complete = all(reference.get(name) for name in ("name", "uid", "scheduledTime"))
+    return is_complete and requester.get("via") == Via.SCHEDULE
 
 
 def is_being_cancelled(old: JsonObject, new: JsonObject) -> bool:
@@ -134,12 +146,28 @@ def _stamp_schedule(draft: Draft, spec: JsonObject, stamper: Stamper, named: Nam
         )
         return
     if isinstance(schedule, ProcSchedule):
-        wanted, given = schedule.spec.proc_ref.name, map_at(spec, "procRef").get("name")
-        if wanted != given:
-            draft.complain(
-                f"spec.scheduleRef.name: the schedule {schedule.name!r} runs another proc than {given!r}"
-            )
+        _take_over(draft, spec, schedule)
     _stamp(draft, reference, "uid", schedule.uid, stamper, where="spec.scheduleRef")
+
+
+def _take_over(draft: Draft, spec: JsonObject, schedule: ProcSchedule) -> None:
+    """What a schedule runs, where whoever runs it by hand does not say."""
+    planned = schedule.spec
+    wanted, given = planned.proc_ref.name, map_at(spec, "procRef").get("name")
+    if given is None:
+        spec["procRef"] = {"name": wanted}
+    elif given != wanted:
+        draft.complain(
+            f"spec.procRef.name: {given!r} is given, and the schedule {schedule.name!r} runs another proc, "
+            f"{wanted!r}; leave it out"
+        )
+    if "arguments" in spec or "argumentsFrom" in spec:
+        return
+    if planned.arguments:
+        spec["arguments"] = dict(planned.arguments)
+    if planned.arguments_from:
+        references = planned.arguments_from
+        spec["argumentsFrom"] = [one.model_dump(mode="json", by_alias=True) for one in references]
 
 
 def _stamp_rerun(draft: Draft, spec: JsonObject, stamper: Stamper, named: Named) -> None:
