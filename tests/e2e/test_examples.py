@@ -201,7 +201,7 @@ def at_its_time_it_runs_as_its_author(operator: RunningOperator, at: str) -> Non
             if run["spec"].get("scheduleRef", {}).get("scheduledTime") == at
         ]
 
-    assert wait_until(names, seconds=90)
+    assert wait_until(lambda: bool(names()), seconds=90)
     (name,) = names()
     done = operator.wait_for_phase(name, "Succeeded")
     requester = done["spec"]["requestedBy"]

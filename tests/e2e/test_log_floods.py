@@ -14,7 +14,7 @@ from harness.own_node import (
     SHORT,
     SLOWER_AT_MOST,
     operator_on_its_own_node,
-    run_a_short_one,
+    run_short_ones,
     stored_lines,
 )
 from harness.running import RunningOperator, condition, execution, proc
@@ -27,11 +27,10 @@ from proctor_operator.domain.log_lines import LINE_LIMIT_BYTES
 CHATTY: Final = 50
 AT_ONCE: Final = 30
 """So many of them run when the first short run begins: a node starts only a few in a second."""
-BURSTS: Final = 50
-LINES_PER_BURST: Final = 60
+BURSTS: Final = 40
+LINES_PER_BURST: Final = 75
 LINE: Final = "x" * 1000
 FLOOD_LINES: Final = 20_000
-SHORT_RUNS: Final = 3
 KIB_PER_STREAM: Final = (LINE_LIMIT_BYTES + 2 * CHUNK_BYTES) // 1024
 """A line, the chunk that is gathered and the one that is being stored: all that a reader may hold."""
 NODE: Final = {"containerLogMaxSize": "100Mi"}
@@ -75,14 +74,14 @@ def crowd(operator: RunningOperator) -> Crowd:
     # It lives on for a moment: its output is followed, and read again at its end.
     flood = f"yes {LINE} | head -n {FLOOD_LINES} | cat -n; sleep 5"
     operator.apply(SHORT, proc("chatty", script=chatty), proc("flood", script=flood))
-    alone = [run_a_short_one(operator, f"alone-{n}") for n in range(SHORT_RUNS)]
+    alone = run_short_ones(operator, "alone")
     before = forget_the_peak(operator.pid)
     operator.apply(
         execution("flood-1", of="flood"),
         *(execution(f"chatty-{n}", of="chatty") for n in range(CHATTY)),
     )
     assert wait_until(lambda: running(operator) >= AT_ONCE, seconds=120), "they run at once"
-    beside = [run_a_short_one(operator, f"beside-{n}") for n in range(SHORT_RUNS)]
+    beside = run_short_ones(operator, "beside")
     still_running = running(operator)
     for n in range(CHATTY):
         operator.wait_for_phase(f"chatty-{n}", "Succeeded", seconds=180)

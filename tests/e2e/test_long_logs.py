@@ -18,7 +18,7 @@ from harness.own_node import (
     SLOWER_AT_MOST,
     captured,
     operator_on_its_own_node,
-    run_a_short_one,
+    run_short_ones,
     seconds_to_the_record,
     stored_lines,
 )
@@ -73,12 +73,12 @@ def test_a_gibibyte_at_once_is_cut_honestly_and_holds_nobody_up(operator: Runnin
     filler = "x" * (LINE_BYTES - 10)
     flood = f"yes {filler} | head -n {FLOOD_LINES} | cat -n; {SAYS_WHEN_IT_ENDS}"
     operator.apply(proc("flood", script=flood))
-    alone = [run_a_short_one(operator, f"alone-{n}") for n in range(3)]
+    alone = run_short_ones(operator, "alone")
 
     before = forget_the_peak(operator.pid)
     operator.apply(execution("flood-1", of="flood"))
     operator.wait_for_phase("flood-1", "Running")
-    beside = [run_a_short_one(operator, f"beside-{n}") for n in range(3)]
+    beside = run_short_ones(operator, "beside")
     was_running = operator.get("procexecution", "flood-1")["status"]["phase"] == "Running"
     printed = at_its_end(operator, "flood-1", before, seconds=600)
 

@@ -65,11 +65,12 @@ def captured(done: Manifest) -> tuple[str, str]:
     return said["status"], said["reason"]
 
 
-def run_a_short_one(operator: RunningOperator, name: str) -> float:
-    """Run `SHORT`; returns the seconds from its end to its outcome in the record."""
-    operator.apply(execution(name, of="short"))
-    done = operator.wait_for_phase(name, "Succeeded", seconds=120)
-    return seconds_to_the_record(operator, name, done)
+def run_short_ones(operator: RunningOperator, prefix: str, count: int = 3) -> list[float]:
+    """Run so many of `SHORT` at once; returns the seconds from the end of each to its outcome in the record."""
+    names = [f"{prefix}-{number}" for number in range(count)]
+    operator.apply(*(execution(name, of="short") for name in names))
+    done = {name: operator.wait_for_phase(name, "Succeeded", seconds=120) for name in names}
+    return [seconds_to_the_record(operator, name, one) for name, one in done.items()]
 
 
 def seconds_to_the_record(operator: RunningOperator, name: str, done: Manifest) -> float:

@@ -37,7 +37,7 @@ async def test_the_queries_of_the_page_run_with_the_rights_of_the_operator(
             await connection.fetch(query)
     finally:
         await connection.close()
-    assert len(QUERIES) == 2
+    assert len(QUERIES) == 3
 
 
 async def test_after_a_restore_the_owner_skips_numbers(

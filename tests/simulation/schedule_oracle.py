@@ -83,8 +83,8 @@ def expect(
             continue
         wanted = [set(_wanted(plan, hit, at)) for at in _moments(outage)]
         begun = {one for one in hit if _seconds(one) <= outage.start}
-        must -= hit - set.intersection(*wanted)
-        may -= hit - set.union(*wanted) - begun
+        must -= {one for one in hit if not all(one in some for some in wanted)}
+        may -= {one for one in hit - begun if not any(one in some for some in wanted)}
     return Expected(frozenset(planned), frozenset(must), frozenset(may))
 
 

@@ -30,6 +30,11 @@ class SchedulePlan:
     """When it runs, once, instead of what it said."""
     created_at: float = 1.0
 
+    @property
+    def proc(self) -> str:
+        """The name of its Proc."""
+        return f"proc-{self.name}"
+
 
 class ScheduleDeed(StrEnum):
     """What people do to all schedules at once."""
@@ -60,7 +65,7 @@ class ScheduleLife:
 
     schedules: tuple[SchedulePlan, ...]
     acts: tuple[ScheduleAct, ...] = ()
-    lasts: float = 200.0
+    lasts: float = 235.0
     has_proc: bool = True
 
 

@@ -15,7 +15,6 @@ from simulation.schedule_watchdog import SCHEDULES, ScheduleWatchdog
 from simulation.workload import AttemptPlan, ExecutionPlan, Truth
 from simulation.world import World
 
-PROC: Final = "proc-tick"
 _OUTAGES: Final = (Trouble.DOWNTIME, Trouble.RECORD_DOWN, Trouble.API_DOWN)
 _PATCHES: Final[dict[ScheduleDeed, dict[str, Any]]] = {
     ScheduleDeed.SUSPEND: {"suspend": True},
@@ -40,17 +39,9 @@ class ScheduleWorld(World):
     def start(self) -> None:
         """Create the schedules when it is time, and let the operator live."""
         super().start()
-        if self._life.has_proc:
-            spec = {
-                "description": "A simulated automation",
-                "image": "registry.example.org/proc:1",
-                "authorization": {"users": ["ann"]},
-                "parameters": [{"name": "SIZE_GB", "schema": {"type": "integer"}}],
-                "history": {"succeeded": 0, "failed": 0},
-            }
-            metadata = {"name": PROC, "namespace": NAMESPACE}
-            self.server.create(PROCS, {"metadata": metadata, "spec": spec}, actor=USER)
         for one in self._life.schedules:
+            if self._life.has_proc:
+                self._publish(one)
             self._loop.call_at(one.created_at, self._create, one)
         for act in self._life.acts:
             self._loop.call_at(act.at, self.act, act.deed)
@@ -83,11 +74,22 @@ class ScheduleWorld(World):
         ]
         return sorted(found, key=lambda one: one.start)
 
+    def _publish(self, plan: SchedulePlan) -> None:
+        spec = {
+            "description": "A simulated automation",
+            "image": "registry.example.org/proc:1",
+            "authorization": {"users": ["ann"]},
+            "parameters": [{"name": "SIZE_GB", "schema": {"type": "integer"}}],
+            "history": {"succeeded": 0, "failed": 0},
+        }
+        metadata = {"name": plan.proc, "namespace": NAMESPACE}
+        self.server.create(PROCS, {"metadata": metadata, "spec": spec}, actor=USER)
+
     def _create(self, plan: SchedulePlan) -> None:
         uid = f"{SCHEDULES}-uid-{len(self.server.commits) + 1}"
         self.schedule_watchdog.plans[uid] = plan
         spec: dict[str, Any] = {
-            "procRef": {"name": PROC},
+            "procRef": {"name": plan.proc},
             "arguments": {"SIZE_GB": 10},
             "requestedBy": {"username": "ann", "via": "API"},
             "catchUp": {"policy": plan.catch_up, "limit": plan.limit},
@@ -128,7 +130,7 @@ class ScheduleWorld(World):
         """A person's own execution under the name that the run of the next minute would get."""
         name = occurrence_name(plan.name, Uid(uid), next_minute(self._loop.time()))
         spec = {
-            "procRef": {"name": PROC},
+            "procRef": {"name": plan.proc},
             "arguments": {"SIZE_GB": 10},
             "requestedBy": {"username": "ann", "via": "API"},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,11 +12,22 @@ from simulation.schedule_bugs import BUGS, ScheduleBug, machine_believed
 from simulation.schedule_plans import LIVES, ScheduleLife, SchedulePlan
 from simulation.schedule_playing import check_all_schedules, check_schedules, play_schedules
 
+pytestmark = pytest.mark.timeout(600)
+
 HOURS = 3600.0
 
 
+OF_AN_OCCURRENCE = re.compile(
+    r"write (\d+): \S+ (?:begin|claim|create procexecutions|mark|skip|miss|pass over|patch procschedules)"
+)
+"""What becomes of the executions themselves is tried in `test_lives`."""
+
+
 def one_fault(life: str) -> Iterator[Plan]:
-    for number in range(play_schedules(Plan(life)).writes):
+    lines = map(OF_AN_OCCURRENCE.search, play_schedules(Plan(life)).trace)
+    numbers = [int(found[1]) for found in lines if found]
+    assert len(numbers) >= 7
+    for number in numbers:
         for fault in WriteFault:
             if fault is not WriteFault.MEDDLED:
                 yield Plan(life, writes=((number, fault),))
@@ -29,7 +41,7 @@ def test_a_life_without_faults_starts_every_planned_time_once(life: str) -> None
 
 @pytest.mark.parametrize("life", ["once", "refused", "names-taken", "runs-deleted"])
 def test_a_fault_at_any_write_starts_nothing_twice_and_loses_nothing(life: str) -> None:
-    assert check_all_schedules(one_fault(life)) > 50
+    check_all_schedules(one_fault(life))
 
 
 @pytest.mark.parametrize("second", [WriteFault.CRASH_BEFORE, WriteFault.CRASH_AFTER])
@@ -39,7 +51,7 @@ def test_two_crashes_between_claim_and_mark_start_nothing_twice(
 ) -> None:
     check_all_schedules(
         Plan("once", writes=((one, first), (other, second)))
-        for one in range(9)
+        for one in range(3, 8)
         for other in range(one + 1, 11)
     )
 
@@ -47,9 +59,7 @@ def test_two_crashes_between_claim_and_mark_start_nothing_twice(
 @pytest.mark.parametrize("trouble", ["downtime", "record-down", "api-down"])
 @pytest.mark.parametrize("until", [110, 140, 255, 375])
 def test_after_a_pause_exactly_what_the_policy_says_is_started(trouble: str, until: int) -> None:
-    check_all_schedules(
-        parse_plan(f"policies seed={seed} windows={trouble}:70-{until}") for seed in range(2)
-    )
+    check_schedules(parse_plan(f"policies windows={trouble}:70-{until}"))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +67,8 @@ def test_after_a_pause_exactly_what_the_policy_says_is_started(trouble: str, unt
     [
         "suspended-and-resumed windows=downtime:70-315",
         "suspended-and-resumed windows=downtime:130-435",
+        "suspended-and-resumed windows=downtime:70-435",
+        "suspended-and-resumed windows=record-down:130-435",
         "suspended-and-resumed windows=record-down:70-435",
         "edited windows=downtime:130-255",
         "edited windows=record-down:130-255",
@@ -70,7 +82,7 @@ def test_who_comes_back_to_another_rule_starts_nothing_that_is_past(plan: str) -
 def test_two_controllers_that_both_believe_to_lead_start_nothing_twice(life: str) -> None:
     check_all_schedules(
         parse_plan(f"{life} seed={seed} windows=usurper:{start}-{start + 150}")
-        for seed in range(4)
+        for seed in range(2)
         for start in (0, 55, 59.9)
     )
 
@@ -78,7 +90,7 @@ def test_two_controllers_that_both_believe_to_lead_start_nothing_twice(life: str
 def test_events_that_are_late_lost_and_doubled_change_nothing() -> None:
     check_all_schedules(
         parse_plan(f"every-other-minute seed={seed} weather=rough{window}")
-        for seed in range(5)
+        for seed in range(3)
         for window in ("", " windows=usurper:0-200", " windows=two-controllers:0-200")
     )
 

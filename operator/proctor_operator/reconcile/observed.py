@@ -130,7 +130,8 @@ class ObservedExecution:
     @property
     def last_pod(self) -> PodFacts | None:
         """The pod of the newest attempt."""
-        return self.own_pods[-1] if self.own_pods else None
+        pods = self.own_pods
+        return pods[-1] if pods else None
 
     @property
     def outcome(self) -> Outcome | None:

@@ -40,6 +40,7 @@ from proctor_operator.reconcile.schedule_decision import (
     WriteScheduleStatus,
 )
 from proctor_operator.reconcile.schedule_progress import (
+    as_it_may_have_been,
     find_new_progress,
     has_new_timing,
     is_switched,
@@ -59,6 +60,7 @@ from proctor_operator.reconcile.scheduled_run import (
 RECORD_RETRY_SECONDS: Final = 5.0
 HINDRANCE_RETRY_SECONDS: Final = 20.0
 SOON_SECONDS: Final = 60.0
+TELL_AFTER_SECONDS: Final = 2.0
 
 
 def decide_schedule(observed: ObservedSchedule, now: datetime) -> ScheduleAction | Rest:
@@ -87,6 +89,8 @@ def _go_on(
     schedule = observed.schedule
     if isinstance(known, Progress) and known.open_claims:
         return _finish(observed, known, timing, now)
+    if isinstance(known, Progress) and not observed.has_begun:
+        known = as_it_may_have_been(schedule, known)
     missed = _missed_while_switched(schedule, known, timing, now)
     if missed is not None:
         return missed
@@ -176,9 +180,12 @@ def _show(
     if seconds is not None and seconds <= SOON_SECONDS:
         # What has ended meanwhile is shown together with what starts then.
         shown = before.model_copy(update={"active": status.active})
-    if not shows_the_same(shown, status):
-        return WriteScheduleStatus(status)
-    return Rest(after_seconds=seconds)
+    if shows_the_same(shown, status):
+        return Rest(after_seconds=seconds)
+    if observed.has_started_one:
+        # A thousand others may be due at this moment, and their start is worth more than this word.
+        return Rest(after_seconds=TELL_AFTER_SECONDS)
+    return WriteScheduleStatus(status)
 
 
 def _until_the_next(

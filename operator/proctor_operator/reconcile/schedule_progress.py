@@ -58,6 +58,17 @@ def is_switched(schedule: ProcSchedule, known: Progress) -> bool:
     return schedule.spec.suspend != known.is_suspended
 
 
+def as_it_may_have_been(schedule: ProcSchedule, known: Progress) -> Progress:
+    """What is known, or switched the other way where that may have come in between.
+
+    Of several edits since the status was written, one may have suspended it and another switched it on again.
+    """
+    shown = schedule.status.observed_generation
+    if shown is None or schedule.generation <= shown + 1:
+        return known
+    return replace(known, is_suspended=not schedule.spec.suspend)
+
+
 def _shown_ahead(schedule: ProcSchedule, known: Progress, now: datetime) -> datetime | None:
     """What the status shows as dealt with and the record has not heard of: it was restored from a backup."""
     shown = schedule.status.last_occurrence

@@ -192,7 +192,7 @@ class ScheduleRunner:
                 return replace(observed, progress=progress or Unseen.ABSENT)
             case BeginSchedule(progress):
                 await occurrences.begin(key, progress)
-                return replace(observed, progress=progress)
+                return replace(observed, progress=progress, has_begun=True)
             case FindRecorded(claim):
                 found = await occurrences.find_execution(key, claim)
                 return replace(observed, recorded=found or Unseen.ABSENT)
@@ -214,7 +214,8 @@ class ScheduleRunner:
                 return _done(claim, observed, is_sure=has_moved)
             case MarkStarted(claim, execution):
                 has_moved = await occurrences.mark_started(key, claim, execution)
-                return _done(claim, observed, is_sure=has_moved)
+                done = _done(claim, observed, is_sure=has_moved)
+                return replace(done, has_started_one=True)
             case MarkMissed(claim):
                 has_moved = await occurrences.mark_missed(key, claim)
                 done = _done(claim, observed, is_sure=has_moved)

@@ -14,6 +14,7 @@ from proctor_operator.domain.objects import Unseen
 from proctor_operator.domain.occurrence import Claim, Progress
 from proctor_operator.domain.schedule import (
     CatchUp,
+    CatchUpPolicy,
     ProcSchedule,
     ProcScheduleSpec,
     ProcScheduleStatus,
@@ -152,6 +153,28 @@ def test_suspending_counts_what_was_not_started_until_then() -> None:
     then = decide_schedule(seen(edited(known, suspend=True), moved), NOW)
     assert isinstance(then, BeginSchedule)
     assert then.progress.is_suspended
+
+
+def test_of_several_edits_that_nobody_saw_one_may_have_switched_it_off() -> None:
+    shown = ProcScheduleStatus(observed_generation=1)
+    once, twice = (
+        of(catch_up=CatchUp(policy=CatchUpPolicy.ALL)).model_copy(
+            update={"status": shown, "generation": generation}
+        )
+        for generation in (2, 3)
+    )
+    progress = replace(begun(once), handled_until=ago(180))
+
+    assert isinstance(decide_schedule(seen(once, progress), NOW), ClaimOccurrence)
+    first = decide_schedule(seen(twice, progress), NOW)
+    assert isinstance(first, PassOver)
+    assert first.missed.count == 3
+    moved = replace(progress, handled_until=NOW)
+    then = decide_schedule(seen(twice, moved), NOW + SECOND)
+    assert then == BeginSchedule(replace(moved, handled_until=NOW + SECOND))
+    after = decide_schedule(seen(twice, then.progress, has_begun=True), NOW + SECOND)
+    assert isinstance(after, WriteScheduleStatus)
+    assert after.status.observed_generation == 3
 
 
 def test_a_clock_that_is_set_back_repeats_nothing() -> None:
