@@ -51,15 +51,15 @@ integration: cluster-tools ## a real API server, a real PostgreSQL
 
 .PHONY: e2e
 e2e: cluster-tools ## real pods on a real node; every example
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e -m 'not soak'
 
 .PHONY: faults
 faults: cluster-tools ## crashes, cut wires, stopped servers, judged by an oracle (PROCTOR_FAULTS_SEED= replays)
 	$(PYTEST) $(IN_PARALLEL) tests/faults -m 'not soak'
 
 .PHONY: soak
-soak: cluster-tools ## the same for longer, memory over time, and every minute of years (PROCTOR_SOAK_MINUTES=, PROCTOR_SOAK_RATE=)
-	$(PYTEST) tests/faults tests/soak -m soak -s
+soak: cluster-tools ## the same for longer, logs of minutes and gibibytes, memory over time, every minute of years (PROCTOR_SOAK_MINUTES=, PROCTOR_SOAK_RATE=)
+	$(PYTEST) tests/faults tests/e2e tests/soak -m soak -s
 
 .PHONY: test
 test: ## everything that CI runs, from an empty machine

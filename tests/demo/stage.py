@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chart.installation import KINDS
 from harness.operator_process import OperatorError, OperatorProcess, ask, write_config
 from harness.requesters import ALICE
 from harness.webhooks import (
@@ -146,7 +147,7 @@ class Stage:
         # The roles run as processes here: the Service leads to this machine, not to pods.
         flags.append(f"--set-json={SELECTORLESS}")
         cluster.helm("upgrade", "--install", "proctor", chart, *flags)
-        for kind in ("procs", "procexecutions", "procschedules"):
+        for kind in KINDS:
             crd = f"customresourcedefinition/{kind}.proctor.dev"
             cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", crd)
         namespace = {
@@ -231,14 +232,26 @@ class Stage:
         for kind in ("mutating", "validating"):
             configuration = f"{kind}webhookconfiguration/proctor.dev"
             cluster.kubectl("delete", configuration, "--ignore-not-found", check=False)
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", check=False)
+        self._remove_the_namespace(cluster)
         cluster.helm("uninstall", "proctor", f"--namespace={OPERATOR_NAMESPACE}", check=False)
-        for kind in ("procexecutions", "procs", "procschedules"):
+        for kind in KINDS:
             crd = f"customresourcedefinition/{kind}.proctor.dev"
             cluster.kubectl("delete", crd, "--ignore-not-found", check=False)
         cluster.kubectl(
             "delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", check=False
         )
+
+    def _remove_the_namespace(self, cluster: NodeCluster) -> None:
+        there = f"--namespace={NAMESPACE}"
+        asked = ("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+        cluster.kubectl(*asked, check=False)
+        for kind in ("procexecutions", "jobs"):
+            found = cluster.kubectl("get", kind, there, "--output=name", check=False).stdout
+            for name in found.split():
+                bare = '--patch={"metadata":{"finalizers":null}}'
+                cluster.kubectl("patch", name, there, "--type=merge", bare, check=False)
+        gone = ("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=60s")
+        cluster.kubectl(*gone, check=False)
 
     def _remembered(self) -> dict[str, Any]:
         try:

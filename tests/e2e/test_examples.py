@@ -224,6 +224,21 @@ def auth_plugin(operator: RunningOperator) -> None:
     assert "the plugin nobody denies: there is no plugin nobody" in denial
 
 
+def concurrency(operator: RunningOperator) -> None:
+    apply(operator, "10-concurrency", "proc.yaml", "execution-first.yaml")
+    operator.wait_for_phase("orders-1", "Running")
+    apply(operator, "10-concurrency", "execution-second.yaml")
+
+    waiting = operator.wait_for("procexecution", "orders-2", "{.status.reason}", "Queued")
+    second = operator.wait_for_phase("orders-2", "Succeeded", seconds=120)
+    first = operator.wait_for_phase("orders-1", "Succeeded")
+    other = operator.wait_for_phase("customers-1", "Succeeded")
+
+    assert "'orders-1' ran" in waiting["status"]["message"]
+    assert second["status"]["startTime"] >= first["status"]["completionTime"]
+    assert other["status"]["startTime"] < first["status"]["completionTime"]
+
+
 def is_taken(operator: RunningOperator, example: str, file: str) -> bool:
     """Whether Alice may by now: each process learns of a plugin by itself, within seconds."""
     try:
@@ -243,6 +258,7 @@ RUN: dict[str, Callable[[RunningOperator], None]] = {
     "07-auth-plugin": auth_plugin,
     "08-gitops": in_a_repository,
     "09-schedule": on_a_schedule,
+    "10-concurrency": concurrency,
 }
 
 

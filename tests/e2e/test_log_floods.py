@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pytest
 
-from chart.installation import install
-from harness.running import Manifest, RunningOperator, condition, execution, operator_in, proc
-from localcluster import write_image
-from localcluster.config import Tuning
-from localcluster.fixtures import BUSYBOX_IMAGE, temporary_cluster
-from localcluster.images import busybox_image
+from harness.memory import forget_the_peak, memory_kib
+from harness.own_node import (
+    SHORT,
+    SLOWER_AT_MOST,
+    operator_on_its_own_node,
+    run_short_ones,
+    stored_lines,
+)
+from harness.running import RunningOperator, condition, execution, proc
 from localcluster.waiting import wait_until
-from localpostgres.fixtures import new_database
 from localpostgres.server import LocalPostgres
-from proctor_operator.adapters.postgres.chunks import to_text
 from proctor_operator.domain.log_chunks import CHUNK_BYTES
 from proctor_operator.domain.log_limits import HEAD_BYTES, TOTAL_BYTES
 from proctor_operator.domain.log_lines import LINE_LIMIT_BYTES
@@ -28,22 +27,17 @@ from proctor_operator.domain.log_lines import LINE_LIMIT_BYTES
 CHATTY: Final = 50
 AT_ONCE: Final = 30
 """So many of them run when the first short run begins: a node starts only a few in a second."""
-BURSTS: Final = 50
-LINES_PER_BURST: Final = 60
+BURSTS: Final = 40
+LINES_PER_BURST: Final = 75
 LINE: Final = "x" * 1000
 FLOOD_LINES: Final = 20_000
-SHORT_RUNS: Final = 3
-SLOWER_AT_MOST: Final = 10
-"""Pods of a busy node are slow by themselves; what this finds is a run that waits for the others' output."""
 KIB_PER_STREAM: Final = (LINE_LIMIT_BYTES + 2 * CHUNK_BYTES) // 1024
 """A line, the chunk that is gathered and the one that is being stored: all that a reader may hold."""
-NODE: Final = Tuning(kubelet_config={"containerLogMaxSize": "100Mi"})
+NODE: Final = {"containerLogMaxSize": "100Mi"}
 SETTINGS: Final = {
-    "logs": {
-        "follow_after_seconds": 0,
-        "finish_within_seconds": 120,
-        "node_file_bytes": 100 * 1024 * 1024,
-    }
+    "follow_after_seconds": 0,
+    "finish_within_seconds": 120,
+    "node_file_bytes": 100 * 1024 * 1024,
 }
 
 
@@ -64,18 +58,10 @@ def operator(
 ) -> Iterator[RunningOperator]:
     """An operator that reads from the start, on a node that keeps whole files."""
     folder = tmp_path_factory.mktemp("floods")
-    image = folder / "busybox.tar"
-    write_image(busybox_image(BUSYBOX_IMAGE), image)
-    with (
-        temporary_cluster("full", "floods", tuning=NODE) as cluster,
-        new_database(postgres_server, migrated_template) as database,
-    ):
-        cluster.load_image(image)
-        installed = install(cluster, namespace="proctor-system", team="team-a")
-        with operator_in(
-            installed, database, folder, namespace="floods", settings=SETTINGS
-        ) as running:
-            yield running
+    with operator_on_its_own_node(
+        "floods", postgres_server, migrated_template, folder, kubelet=NODE, logs=SETTINGS
+    ) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -87,19 +73,15 @@ def crowd(operator: RunningOperator) -> Crowd:
     )
     # It lives on for a moment: its output is followed, and read again at its end.
     flood = f"yes {LINE} | head -n {FLOOD_LINES} | cat -n; sleep 5"
-    # The operator's machine is this one, and so is the node: they share the time since its start.
-    short = "echo hello; cut -d' ' -f1 /proc/uptime > /dev/termination-log"
-    operator.apply(
-        proc("short", script=short), proc("chatty", script=chatty), proc("flood", script=flood)
-    )
-    alone = [seconds_to_the_record(operator, f"alone-{n}") for n in range(SHORT_RUNS)]
+    operator.apply(SHORT, proc("chatty", script=chatty), proc("flood", script=flood))
+    alone = run_short_ones(operator, "alone")
     before = forget_the_peak(operator.pid)
     operator.apply(
         execution("flood-1", of="flood"),
         *(execution(f"chatty-{n}", of="chatty") for n in range(CHATTY)),
     )
     assert wait_until(lambda: running(operator) >= AT_ONCE, seconds=120), "they run at once"
-    beside = [seconds_to_the_record(operator, f"beside-{n}") for n in range(SHORT_RUNS)]
+    beside = run_short_ones(operator, "beside")
     still_running = running(operator)
     for n in range(CHATTY):
         operator.wait_for_phase(f"chatty-{n}", "Succeeded", seconds=180)
@@ -135,8 +117,7 @@ def test_all_that_the_chatty_ones_printed_is_there(crowd: Crowd) -> None:
 
 def test_a_flood_keeps_its_beginning_and_its_end_and_counts_what_is_between(crowd: Crowd) -> None:
     done = crowd.operator.get("procexecution", "flood-1")
-    chunks = stored(crowd.operator, "flood-1")
-    numbers = [int(line.split()[1]) for chunk in chunks for line in chunk.splitlines()]
+    numbers = [int(line.split()[1]) for line in stored_lines(crowd.operator, "flood-1")]
 
     # Before the gap and behind it every line is there, once.
     begin = next(
@@ -155,40 +136,6 @@ def test_a_flood_keeps_its_beginning_and_its_end_and_counts_what_is_between(crow
     assert f"{dropped} of {FLOOD_LINES} lines were dropped" in said["message"]
 
 
-def seconds_to_the_record(operator: RunningOperator, name: str) -> float:
-    """From the last word of a short run to the moment at which the database had its outcome."""
-    operator.apply(execution(name, of="short"))
-    done: Manifest = operator.wait_for_phase(name, "Succeeded", seconds=120)
-    ended_at = float(done["status"]["result"])
-    ((since,),) = operator.database.query(
-        "SELECT extract(epoch FROM clock_timestamp() - t.recorded_at)::float8 FROM proctor.transitions t "
-        "JOIN proctor.executions e USING (created_at, uid) "
-        "WHERE e.name = $1 AND t.transition = 'Ended'",
-        name,
-    )
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - float(since) - ended_at
-
-
 def running(operator: RunningOperator) -> int:
     shown = operator.list("procexecutions")
     return sum(one.get("status", {}).get("phase") == "Running" for one in shown)
-
-
-def stored(operator: RunningOperator, name: str) -> list[bytes]:
-    rows = operator.database.query(
-        "SELECT l.data FROM proctor.log_chunks l JOIN proctor.executions e USING (created_at, uid) "
-        "WHERE e.name = $1 ORDER BY l.sequence",
-        name,
-    )
-    return [to_text(data) for (data,) in rows]
-
-
-def forget_the_peak(pid: int) -> int:
-    """Let the peak of its memory begin anew; returns what it has now, in KiB."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
-    return memory_kib(pid, "VmHWM")
-
-
-def memory_kib(pid: int, what: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{what}:"))

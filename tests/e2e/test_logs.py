@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
-from chart.installation import install
-from harness.running import Manifest, RunningOperator, condition, execution, operator_in, proc
-from localcluster import write_image
-from localcluster.config import Tuning
-from localcluster.fixtures import BUSYBOX_IMAGE, temporary_cluster
-from localcluster.images import busybox_image
+from harness.own_node import captured, operator_on_its_own_node, stored_lines
+from harness.running import RunningOperator, execution, proc
 from localcluster.waiting import wait_until
-from localpostgres.fixtures import new_database
 from localpostgres.server import LocalPostgres
-from proctor_operator.adapters.postgres.chunks import to_text
 
-COUNTING = """
+COUNTING: Final = """
 i=0
 while [ $i -lt {count} ]; do
   i=$((i+1)); echo line $i {fill}
   [ $((i % {each})) != 0 ] || sleep {pause}
 done
 """
-NODE = Tuning(
-    kubelet_config={
-        "containerLogMaxSize": "64Ki",
-        "containerLogMaxFiles": 3,
-        "containerLogMonitorInterval": "3s",
-    }
-)
+SOAK_SECONDS: Final = min(600, int(float(os.environ.get("PROCTOR_SOAK_MINUTES") or 10) * 60))
+"""In a longer time it prints more than is kept."""
+SOAK: Final = (pytest.mark.soak, pytest.mark.timeout(SOAK_SECONDS * 2 + 300))
+NODE: Final = {
+    "containerLogMaxSize": "64Ki",
+    "containerLogMaxFiles": 3,
+    "containerLogMonitorInterval": "3s",
+}
+SETTINGS: Final = {"follow_after_seconds": 0, "node_file_bytes": 65536}
+"""The operator knows how its nodes are, and therefore follows every run from its start."""
 
 
 @pytest.fixture(scope="module")
 def operator(
     postgres_server: LocalPostgres, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningOperator]:
-    """An operator that knows how its nodes are, and therefore follows every run from its start."""
     folder = tmp_path_factory.mktemp("logs")
-    image = folder / "busybox.tar"
-    write_image(busybox_image(BUSYBOX_IMAGE), image)
-    with (
-        temporary_cluster("full", "logs", tuning=NODE) as cluster,
-        new_database(postgres_server, migrated_template) as database,
-    ):
-        cluster.load_image(image)
-        installed = install(cluster, namespace="proctor-system", team="team-a")
-        settings = {"logs": {"follow_after_seconds": 0, "node_file_bytes": 65536}}
-        with operator_in(
-            installed, database, folder, namespace="logs", settings=settings
-        ) as running:
-            yield running
+    with operator_on_its_own_node(
+        "logs", postgres_server, migrated_template, folder, kubelet=NODE, logs=SETTINGS
+    ) as running:
+        yield running
 
 
 def numbered(count: int, *, each: int, pause: float, fill: str = "x") -> str:
@@ -61,12 +50,7 @@ def numbered(count: int, *, each: int, pause: float, fill: str = "x") -> str:
 
 def stored(operator: RunningOperator, name: str) -> bytes:
     """What the record holds of the output of an execution, without times."""
-    rows = operator.database.query(
-        "SELECT l.data FROM proctor.log_chunks l JOIN proctor.executions e USING (created_at, uid) "
-        "WHERE e.name = $1 ORDER BY l.first_at, l.sequence",
-        name,
-    )
-    lines = b"".join(to_text(data) for (data,) in rows).split(b"\n")[:-1]
+    lines = stored_lines(operator, name)
     return b"".join(line.partition(b" ")[2] + b"\n" for line in lines)
 
 
@@ -75,21 +59,21 @@ def numbers(output: bytes) -> list[int]:
     return [int(line.split()[1]) for line in output.splitlines() if line.startswith(b"line")]
 
 
-def captured(done: Manifest) -> tuple[str, str]:
-    said = condition(done, "LogsCaptured")
-    return said["status"], said["reason"]
+@pytest.mark.parametrize("seconds", [15, pytest.param(SOAK_SECONDS, marks=SOAK)])
+def test_no_line_is_lost_or_doubled_while_the_log_is_turned_over(
+    operator: RunningOperator, seconds: int
+) -> None:
+    count = seconds * 400
+    script = numbered(count, each=40, pause=0.1, fill="x" * 50)
+    name = f"turning-{seconds}"
+    operator.apply(proc(name, script=script), execution(name, of=name))
 
+    done = operator.wait_for_phase(name, "Succeeded", seconds=2 * seconds + 90)
 
-def test_no_line_is_lost_or_doubled_while_the_log_is_turned_over(operator: RunningOperator) -> None:
-    script = numbered(6000, each=40, pause=0.1, fill="x" * 60)
-    operator.apply(proc("turning", script=script), execution("turning-1", of="turning"))
-
-    done = operator.wait_for_phase("turning-1", "Succeeded", seconds=120)
-
-    assert numbers(stored(operator, "turning-1")) == list(range(1, 6001))
+    assert numbers(stored(operator, name)) == list(range(1, count + 1))
     assert captured(done) == ("True", "Captured")
-    assert done["status"]["logLines"] == 6000
-    assert done["status"]["logTail"].endswith(f"line 6000 {'x' * 60}\n")
+    assert done["status"]["logLines"] == count
+    assert done["status"]["logTail"].endswith(f"line {count} {'x' * 50}\n")
 
 
 def test_an_operator_that_is_killed_takes_up_where_the_record_ends(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -195,11 +195,12 @@ class Stage:
             thread.start()
 
     def close(self) -> None:
-        """End the threads."""
-        for thread in self._threads:
-            thread.stop()
-        for admin in self._admins:
-            admin.close()
+        """End every thread, the keeper first, and then raise what broke one."""
+        with ExitStack() as stack:
+            for admin in self._admins:
+                stack.callback(admin.close)
+            for thread in self._threads:
+                stack.callback(thread.stop)
 
     def _looks(self, check: Callable[[], bool]) -> bool:
         for thread in self._threads:
@@ -281,8 +282,8 @@ def staged(
             random = Random(f"{seed} {name}")
             stage = Stage(cluster, operator, api, wire, postgres, installed.user, seed, random)
             operator.apply(proc(PROC), proc(HASTY_PROC, pendingTimeoutSeconds=HASTY_SECONDS))
-            stage.open()
             try:
+                stage.open()
                 yield stage
             finally:
                 stage.close()

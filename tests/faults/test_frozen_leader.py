@@ -57,8 +57,7 @@ def another(stage: Stage, kubeconfig: Path, log: Path) -> Iterator[OperatorProce
     try:
         yield process
     finally:
-        if process.process.poll() is None:
-            process.stop()
+        process.stop_if_it_runs()
 
 
 def settings_of(stage: Stage) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from faults.proxy import ANSWERS_LOST, Cut, Tripwire, Way, slow
 from faults.stage import Stage
 from faults.workload import draw
+from harness.memory import memory_kib
 from localcluster.waiting import pause, to_stderr
 
 MINUTES: Final = float(os.environ.get("PROCTOR_SOAK_MINUTES") or 10)
@@ -133,9 +133,7 @@ def _at_least(seconds: float) -> Iterator[None]:
 
 
 def _resident_mib(stage: Stage) -> float:
-    lines = Path(f"/proc/{stage.process().pid}/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
+    return memory_kib(stage.process().pid, "VmRSS") / 1024
 
 
 def _check_memory(memory: list[float], *, runs_per_round: float) -> None:

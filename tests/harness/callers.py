@@ -72,6 +72,12 @@ class Answer:
         return said
 
 
+def refused(answer: Answer, words: str) -> None:
+    """Fail unless the API server said no, with these words."""
+    assert answer.is_refusal, (answer.code, answer.text)
+    assert words in answer.message, answer.message
+
+
 class Caller:
     """One connection to a cluster that is this test's own."""
 

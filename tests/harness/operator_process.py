@@ -58,14 +58,7 @@ class OperatorProcess:
             launcher=launcher,
             detached=detached,
         )
-        if not wait_until(operator.is_ready_or_gone, seconds=_READY_SECONDS):
-            operator.kill()
-            raise OperatorError(
-                f"the operator was not ready in {_READY_SECONDS:.0f} s\n{tail(log)}"
-            )
-        code = operator.process.poll()
-        if code is not None:
-            raise OperatorError(f"the operator ended with {code}\n{tail(log)}")
+        operator.wait_until_ready()
         return operator
 
     @classmethod
@@ -92,6 +85,14 @@ class OperatorProcess:
             )
         return cls(process, log, log_start)
 
+    def wait_until_ready(self) -> None:
+        """Return once it is; whatever comes instead, an interrupt too, does not leave it running."""
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
     def stop(self) -> int:
         """Ask it to end, and return its exit code; raises when it does not."""
         self.process.send_signal(signal.SIGTERM)
@@ -100,6 +101,11 @@ class OperatorProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             raise OperatorError(f"the operator did not stop on SIGTERM\n{tail(self.log)}") from None
+
+    def stop_if_it_runs(self) -> None:
+        """The same, unless it has ended."""
+        if self.process.poll() is None:
+            self.stop()
 
     def kill(self) -> None:
         """End it without a word, as a crash would."""
@@ -122,6 +128,15 @@ class OperatorProcess:
         if not self.health_port:
             self.health_port = self._port_from_log()
         return bool(self.health_port) and self.get("/readyz")[0] == 200
+
+    def _wait_until_ready(self) -> None:
+        if not wait_until(self.is_ready_or_gone, seconds=_READY_SECONDS):
+            raise OperatorError(
+                f"the operator was not ready in {_READY_SECONDS:.0f} s\n{tail(self.log)}"
+            )
+        code = self.process.poll()
+        if code is not None:
+            raise OperatorError(f"the operator ended with {code}\n{tail(self.log)}")
 
     def _port_from_log(self) -> int:
         for event in self.log_events():

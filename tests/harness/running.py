@@ -40,14 +40,15 @@ class RunningOperator:
     process: OperatorProcess | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it is ready."""
-        self.process = OperatorProcess.start(
+        """Start it, and wait until it is ready; until then it is known to whoever ends it."""
+        self.process = OperatorProcess.begin(
             self.role,
             config=self.config,
             log=self.log,
             environment=self.environment,
             launcher=self.launcher,
         )
+        self.process.wait_until_ready()
 
     def stop(self) -> int:
         """Stop it politely; returns the exit code."""
@@ -178,8 +179,8 @@ def operator_in(
             running.start()
         yield running
     finally:
-        if running.process is not None and running.process.process.poll() is None:
-            running.process.stop()
+        if running.process is not None:
+            running.process.stop_if_it_runs()
 
 
 def election_in(namespace: str, *, lease: str) -> dict[str, Any]:

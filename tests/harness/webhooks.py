@@ -158,8 +158,7 @@ def webhook_in(
         wait_until_asked(cluster, address)
         yield process
     finally:
-        if process.process.poll() is None:
-            process.stop()
+        process.stop_if_it_runs()
 
 
 def wait_until_asked(cluster: NodeCluster, address: str) -> None:

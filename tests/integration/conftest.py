@@ -9,6 +9,7 @@ import pytest
 
 from chart.installation import Installation, install
 from harness.running import RunningOperator, operator_in
+from harness.siege import Siege, besieged
 from harness.webhooks import SELECTORLESS
 from localcluster.cluster import LocalCluster
 from localcluster.fixtures import temporary_cluster
@@ -47,7 +48,25 @@ def operator(
     request: pytest.FixtureRequest,
 ) -> Iterator[RunningOperator]:
     """An operator that watches the namespace named after the test module."""
-    namespace = Path(str(request.path)).stem.removeprefix("test_").replace("_", "-")
+    namespace = named_after(request)
     folder = tmp_path_factory.mktemp(namespace)
     with operator_in(installed, module_database, folder, namespace=namespace) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def siege(
+    admitting: Installation,
+    module_database: LocalDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[Siege]:
+    """A namespace under attack, named after the test module."""
+    team = named_after(request)
+    with besieged(admitting, module_database, tmp_path_factory.mktemp(team), team=team) as stage:
+        yield stage
+
+
+def named_after(request: pytest.FixtureRequest) -> str:
+    """A namespace for the test module."""
+    return Path(str(request.path)).stem.removeprefix("test_").replace("_", "-")

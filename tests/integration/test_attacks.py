@@ -9,18 +9,15 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from chart.installation import Installation
-from harness.callers import ADMIN, APPLY, JSON, JSON_PATCH, MERGE, Answer
+from harness.callers import ADMIN, APPLY, JSON, JSON_PATCH, MERGE, refused
 from harness.requesters import ALICE
-from harness.siege import API, EDITOR, ELSEWHERE, EVE, HER, Siege, besieged, execution
+from harness.siege import API, EDITOR, ELSEWHERE, EVE, HER, Siege, execution
 from localcluster.waiting import wait_until
-from localpostgres.fixtures import LocalDatabase
 
 Manifest = dict[str, Any]
 
@@ -32,18 +29,6 @@ UNDECLARED: Final = "declares no such parameter"
 MINE: Final = "of proctor.dev"
 STAMPED: Final = "was stamped when the execution was made and never changes"
 DEADLINE_SECONDS: Final = 10.0
-
-
-@pytest.fixture(scope="module")
-def siege(
-    admitting: Installation,
-    module_database: LocalDatabase,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Siege]:
-    with besieged(
-        admitting, module_database, tmp_path_factory.mktemp("siege"), team="attacked"
-    ) as stage:
-        yield stage
 
 
 FORGED: dict[str, tuple[Manifest, str]] = {
@@ -575,8 +560,3 @@ def test_after_all_of_that_only_what_may_run_has_run(siege: Siege) -> None:
     assert siege.names("ProcExecution") == {"hers", "odd", "last"}
     assert {name.rpartition("-")[0] for name in siege.names("Job")} == {"hers", "odd", "last"}
     assert siege.names("ProcExecution", ELSEWHERE) == set()
-
-
-def refused(answer: Answer, words: str) -> None:
-    assert answer.is_refusal, (answer.code, answer.text)
-    assert words in answer.message, answer.message

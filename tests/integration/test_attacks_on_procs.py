@@ -1,22 +1,13 @@
-"""What somebody tries with procs, schedules, plugins, and the webhook's own port: each refused in words."""
+"""What somebody tries with procs, schedules and plugins: each refused in words."""
 
 from __future__ import annotations
 
-import copy
-import http.client
-import json
-import random
-import ssl
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from chart.installation import Installation, plugin, proc, schedule
-from harness.callers import MERGE, Answer, Person
-from harness.operator_process import OperatorProcess, write_config
+from chart.installation import plugin, proc, schedule
+from harness.callers import MERGE, Person, refused
 from harness.requesters import ALICE
 from harness.siege import (
     AUTHOR,
@@ -26,31 +17,15 @@ from harness.siege import (
     HER,
     PUBLISHER,
     Siege,
-    besieged,
-    execution,
     path_to,
 )
-from localcluster.certificates import Authority, write_private
 from localcluster.waiting import wait_until
-from localpostgres.fixtures import LocalDatabase
 
 Manifest = dict[str, Any]
 REFUSED_PARAMETERS: Final = (
     *("LD_PRELOAD", "ld_preload", "PATH", "PYTHONPATH", "BASH_ENV", "NODE_OPTIONS"),
     *("HTTPS_PROXY", "no_proxy", "KUBERNETES_SERVICE_HOST", "PROCTOR_REQUESTER", "USER_EMAIL"),
 )
-
-
-@pytest.fixture(scope="module")
-def siege(
-    admitting: Installation,
-    module_database: LocalDatabase,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Siege]:
-    with besieged(
-        admitting, module_database, tmp_path_factory.mktemp("siege"), team="procs-attacked"
-    ) as stage:
-        yield stage
 
 
 def pod(**spec: Any) -> Manifest:
@@ -219,6 +194,7 @@ TAKEN: dict[str, tuple[Manifest, str]] = {
         {"procRef": {"name": "other"}, "requestedBy": {"username": ALICE, "groups": ["dba"]}},
         "spec.requestedBy",
     ),
+    "switches it off": ({"suspend": True}, "spec.suspend: only the schedule's author"),
     "has it run another proc of hers": ({"procRef": {"name": "other"}}, "not among those"),
 }
 
@@ -245,151 +221,6 @@ def test_who_takes_a_schedule_over_answers_for_it(siege: Siege) -> None:
     assert done.body["spec"]["requestedBy"]["username"] == "eve"
 
 
-def of_eve(step: str, **request: Any) -> Manifest:
-    """What the API server would send of her attempt at a proc of others."""
-    manifest = execution("direct", of="closed")
-    if step == "validate":
-        manifest["spec"]["requestedBy"] = {"username": "eve", "groups": ["dev"]}
-    where = {"group": "proctor.dev", "version": "v1alpha1"}
-    return {
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "review-1",
-            "kind": {**where, "kind": "ProcExecution"},
-            "resource": {**where, "resource": "procexecutions"},
-            "name": "direct",
-            "namespace": "procs-attacked",
-            "operation": "CREATE",
-            "userInfo": {"username": "eve", "groups": ["dev"]},
-            "object": manifest,
-            "dryRun": True,
-        }
-        | request,
-    }
-
-
-JUNK: Final[tuple[Any, ...]] = (
-    None,
-    True,
-    0,
-    -1,
-    2**63,
-    1e308,
-    "",
-    "x",
-    "\0",
-    "CREATE",
-    "DELETE",
-    [],
-    [[]],
-    {},
-    {"a": 1},
-)
-
-
-def broken(body: Any, chance: random.Random) -> Any:
-    """The same with something in it gone, or turned into something else."""
-    found = copy.deepcopy(body)
-    for _ in range(chance.randint(1, 4)):
-        part = found
-        while isinstance(part, dict) and part:
-            key = chance.choice(sorted(part))
-            if not isinstance(part[key], dict) or chance.random() < 0.3:
-                if chance.random() < 0.4:
-                    del part[key]
-                else:
-                    part[key] = copy.deepcopy(chance.choice(JUNK))
-                break
-            part = part[key]
-    return found
-
-
-def test_no_review_that_anybody_makes_up_is_allowed_by_accident(siege: Siege) -> None:
-    """From one that must be denied, by steps at random; the seed is in the message."""
-    chance = random.Random(seed := random.randrange(2**32))
-    with closing(to_webhook(siege.webhook)) as connection:
-        for path in ("/validate/procexecutions", "/validate/procschedules", "/validate/procs"):
-            assert denied(connection, path, of_eve("validate"))
-            for _ in range(150):
-                body = broken(of_eve("validate"), chance)
-                assert denied(connection, path, body), f"{seed=} {path} {body}"
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"null",
-        b"[]",
-        b'"allowed"',
-        b"\xff\xfe",
-        b'{"kind":"AdmissionReview"}',
-        b"[" * 5000,
-    ],
-)
-def test_no_body_that_is_no_review_gets_an_answer(siege: Siege, body: bytes) -> None:
-    with closing(to_webhook(siege.webhook)) as connection:
-        assert ask(connection, "/validate/procexecutions", body)[0] == 400
-
-
-def test_with_client_certificates_only_the_api_server_is_served(
-    siege: Siege, tmp_path: Path
-) -> None:
-    authority, other = Authority.create("for-the-api-server"), Authority.create("somebody-else")
-    (tmp_path / "ca.crt").write_bytes(authority.pair.certificate)
-    settings = json.loads(siege.webhook_config.read_text())
-    settings["webhook"] |= {"client_ca_file": str(tmp_path / "ca.crt"), "port": 0}
-    config = write_config(tmp_path / "webhook.yaml", settings)
-    closed = OperatorProcess.start("webhook", config=config, log=tmp_path / "webhook.log")
-    try:
-        assert served(closed, authority, tmp_path)
-        assert not served(closed, other, tmp_path)
-        assert not served(closed, None, tmp_path)
-    finally:
-        closed.kill()
-
-
-def served(webhook: OperatorProcess, authority: Authority | None, folder: Path) -> bool:
-    with closing(to_webhook(webhook, authority, folder)) as connection:
-        try:
-            body = json.dumps(of_eve("validate")).encode()
-            return ask(connection, "/validate/procexecutions", body)[0] == 200
-        except OSError:
-            # TLS 1.3 tells of it with the first answer.
-            return False
-
-
-def to_webhook(
-    webhook: OperatorProcess, authority: Authority | None = None, folder: Path | None = None
-) -> http.client.HTTPSConnection:
-    (port,) = (one["port"] for one in webhook.log_events() if one["event"] == "Webhook serves")
-    tls = ssl.create_default_context()
-    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-    if authority is not None and folder is not None:
-        pair = authority.client("kube-apiserver")
-        (folder / "client.crt").write_bytes(pair.certificate)
-        (folder / "client.key").unlink(missing_ok=True)
-        write_private(folder / "client.key", pair.key)
-        tls.load_cert_chain(folder / "client.crt", folder / "client.key")
-    return http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=tls)
-
-
-def denied(connection: http.client.HTTPSConnection, path: str, body: Manifest) -> bool:
-    code, text = ask(connection, path, json.dumps(body).encode())
-    if code != 200:
-        return 400 <= code < 500
-    found: Manifest = json.loads(text)
-    return found["response"]["allowed"] is False
-
-
-def ask(connection: http.client.HTTPSConnection, path: str, body: bytes) -> tuple[int, str]:
-    connection.request("POST", path, body, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
-
-
 def test_after_all_of_that_nothing_new_is_there(siege: Siege) -> None:
     """The operator is at work: the one run that may be has its Job by now."""
     assert wait_until(lambda: len(siege.names("Job")) == 1, seconds=20, interval=0.2)
@@ -398,8 +229,3 @@ def test_after_all_of_that_nothing_new_is_there(siege: Siege) -> None:
     assert siege.names("ProcSchedule") == {"hers", "of-other", "handed"}
     assert siege.names("ProcExecution") == {"hers"}
     assert siege.call(Person(), "GET", path_to("ProcPlugin", "")).body["items"] == []
-
-
-def refused(answer: Answer, words: str) -> None:
-    assert answer.is_refusal, (answer.code, answer.text)
-    assert words in answer.message, answer.message

@@ -186,7 +186,7 @@ def test_the_chart_renders_no_kind_but_these(api_cluster: LocalCluster) -> None:
     assert sorted(kinds) == sorted(
         [
             *["CustomResourceDefinition"] * 4,
-            *["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"] * 4,
+            *["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"] * 5,
             *["ServiceAccount"] * 3,
             *["ClusterRole"] * (3 + len(PEOPLE)),
             *["ClusterRoleBinding"] * 3,

@@ -555,6 +555,7 @@ def test_a_listing_of_procs_tells_what_can_be_run(installed: Installation) -> No
             "DESCRIPTION": "Grow the disk of a database replica",
             "REASON": "NotSupportedYet",
             "ACTIVE": "2",
+            "QUEUED": "1",
             "LAST": "Running",
         }.items()
     )

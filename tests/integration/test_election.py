@@ -91,8 +91,7 @@ def another(operator: RunningOperator, log: Path) -> Iterator[OperatorProcess]:
     try:
         yield process
     finally:
-        if process.process.poll() is None:
-            process.stop()
+        process.stop_if_it_runs()
 
 
 def leads(process: OperatorProcess) -> bool:

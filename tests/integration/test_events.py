@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from harness.pods import job_of, pod_of, report_ended, report_waiting
 from harness.running import RunningOperator, execution, proc
 from localcluster.waiting import wait_until
+
+MISTAKE: dict[str, Any] = {"logs": {"mask": ["("]}}
 
 
 def events_of(operator: RunningOperator, name: str) -> list[tuple[str, str, str]]:
@@ -57,10 +60,10 @@ def test_a_run_that_cannot_start_tells_why_and_then_that_it_was_given_up(
 
 
 def test_a_refusal_and_a_proc_that_does_not_work_are_told(operator: RunningOperator) -> None:
-    operator.apply(proc("later", queueName="q"), execution("later-1", of="later"))
+    operator.apply(proc("later", **MISTAKE), execution("later-1", of="later"))
     operator.wait_for_phase("later-1", "Refused")
 
-    wait_for_events(operator, "later", "NotSupportedYet")
+    wait_for_events(operator, "later", "InvalidSpec")
     wait_for_events(operator, "later-1", "ProcNotReady")
 
 
@@ -86,12 +89,12 @@ def test_a_run_that_goes_well_and_one_that_is_cancelled_tell_nothing(
 def test_the_same_event_after_a_restart_is_counted_and_not_repeated(
     operator: RunningOperator,
 ) -> None:
-    operator.apply(proc("mistaken", queueName="q"))
-    wait_for_events(operator, "mistaken", "NotSupportedYet")
+    operator.apply(proc("mistaken", **MISTAKE))
+    wait_for_events(operator, "mistaken", "InvalidSpec")
     operator.stop()
     operator.start()
-    for queue, reason in ((None, "Runnable"), ("q", "NotSupportedYet")):
-        patch = json.dumps({"spec": {"queueName": queue}})
+    for masks, reason in (([], "Runnable"), (["("], "InvalidSpec")):
+        patch = json.dumps({"spec": {"logs": {"mask": masks}}})
         operator.kubectl("patch", "proc", "mistaken", "--type=merge", f"--patch={patch}")
         path = '{.status.conditions[?(@.type=="Ready")].reason}'
         operator.wait_for("proc", "mistaken", path, reason)

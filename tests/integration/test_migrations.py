@@ -89,7 +89,7 @@ async def test_a_database_of_the_first_revision_keeps_its_rows_and_serves_this_r
 
     async with RecordPool(empty_database.options(), calls, SystemClock()) as pool:
         records = PostgresRecords(pool)
-        with pytest.raises(RecordUnavailable, match="0001, this release needs 0005: run `proctor"):
+        with pytest.raises(RecordUnavailable, match="0001, this release needs 0006: run `proctor"):
             await records.check()
         results = await asyncio.gather(migrate(owner), migrate(owner))
         await records.check()

@@ -106,15 +106,13 @@ def plan(operator: RunningOperator) -> None:
 
 
 def mistake(operator: RunningOperator) -> None:
-    operator.apply(proc(queueName="q"))
-    ready_is(operator, "NotSupportedYet")
+    operator.apply(proc(logs={"mask": ["("]}))
+    ready_is(operator, "InvalidSpec")
 
 
 def mend_and_mistake(operator: RunningOperator) -> None:
     """The same Event is told a second time."""
-    operator.kubectl(
-        "patch", "proc", "hello", "--type=merge", '--patch={"spec":{"queueName":null}}'
-    )
+    operator.kubectl("patch", "proc", "hello", "--type=merge", '--patch={"spec":{"logs":null}}')
     ready_is(operator, "Runnable")
     mistake(operator)
 
@@ -151,7 +149,7 @@ def has_told(operator: RunningOperator) -> bool:
 
 
 def has_counted(operator: RunningOperator) -> bool:
-    counts = [one["count"] for one in operator.list("events") if one["reason"] == "NotSupportedYet"]
+    counts = [one["count"] for one in operator.list("events") if one["reason"] == "InvalidSpec"]
     return max(counts, default=0) > 1
 
 

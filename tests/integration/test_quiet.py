@@ -39,7 +39,7 @@ def writes_of(user: str, audit_log: Path, *, after: int) -> list[str]:
 def test_a_minute_without_requests_is_a_minute_without_writes_and_no_watch_falls_silent(
     operator: RunningOperator, installed: Installation, api_cluster: LocalCluster
 ) -> None:
-    operator.apply(proc("restful"), proc("mistaken", queueName="q"))
+    operator.apply(proc("restful"), proc("mistaken", logs={"mask": ["("]}))
     for name, exit_code in (("good", 0), ("bad", 3)):
         operator.apply(execution(name, of="restful"))
         report_ended(operator, pod_of(operator, name), exit_code=exit_code)
@@ -49,6 +49,9 @@ def test_a_minute_without_requests_is_a_minute_without_writes_and_no_watch_falls
     operator.wait_for("procexecution", "waiting", "{.status.reason}", "ErrImagePull")
     operator.wait_for_phase("refused", "Refused")
     operator.wait_for_phase("bad", "Failed")
+    # What a proc shows of its executions comes some time after.
+    operator.wait_for("proc", "restful", "{.status.active}", "1")
+    operator.wait_for("proc", "mistaken", "{.status.lastExecution.phase}", "Refused")
     _wait_until_nothing_is_written(installed.user, api_cluster.audit_log)
 
     start = api_cluster.audit_log.stat().st_size

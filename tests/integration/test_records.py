@@ -325,5 +325,32 @@ async def test_the_contract_holds_without_prepared_statements(database: LocalDat
     assert in_transaction
 
 
+async def test_who_reuses_plans_has_each_statement_planned_for_any_key(
+    database: LocalDatabase,
+) -> None:
+    options = replace(database.options(), reuses_plans=True, max_connections=1)
+
+    async with RecordPool(options, CountedCalls(), SystemClock()) as pool:
+        records = PostgresRecords(pool)
+        for _ in range(3):
+            request = run_request()
+            await records.record_run(request)
+            await records.record_started(request.key, JOB, STARTED)
+            assert await records.record_outcome(request.key, JOB, run_outcome()) == run_outcome()
+        plans = await pool.run("look", _plans)
+
+    assert plans == (9, 0)
+
+
+async def _plans(connection: Any) -> tuple[int, int]:
+    """How often plans for any value were used, and how often one was made for the call."""
+    row = await connection.fetchrow(
+        "SELECT sum(generic_plans)::int, sum(custom_plans)::int FROM pg_prepared_statements"
+        " WHERE statement LIKE $1",
+        "%proctor.executions%",
+    )
+    return tuple(row)
+
+
 async def _is_in_transaction(connection: Any) -> bool:
     return bool(connection.is_in_transaction())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from harness.running import Manifest, RunningOperator, condition, execution, proc
+from harness.running import RunningOperator, condition, execution, proc
 
 
 def refused(operator: RunningOperator, name: str) -> tuple[str, str]:
@@ -151,47 +149,3 @@ def test_an_execution_without_an_identity_does_not_start(operator: RunningOperat
 
     assert reason == "IdentityMissing"
     assert message.startswith("spec.requestedBy is missing")
-
-
-@pytest.mark.parametrize(
-    ("field", "spec"),
-    [
-        ("spec.concurrency.policy Forbid", {"concurrency": {"policy": "Forbid"}}),
-        ("spec.queueName", {"queueName": "batch"}),
-    ],
-)
-def test_a_field_that_is_not_honoured_yet_makes_its_proc_not_ready(
-    operator: RunningOperator, field: str, spec: Manifest
-) -> None:
-    name = "later-" + field.rpartition(".")[2].partition(" ")[0].lower()
-    operator.apply(proc(name, **spec))
-    operator.apply(execution(f"{name}-1", of=name))
-
-    reason, message = refused(operator, f"{name}-1")
-
-    assert reason == "ProcNotReady"
-    assert message.endswith(f"(NotSupportedYet): this release does not honour {field}")
-    shown = operator.wait_for(
-        "proc", name, '{.status.conditions[?(@.type=="Ready")].reason}', "NotSupportedYet"
-    )
-    assert condition(shown, "Stalled")["status"] == "True"
-
-
-def test_a_schedule_says_that_it_starts_nothing_yet(operator: RunningOperator) -> None:
-    operator.apply(
-        {
-            "apiVersion": "proctor.dev/v1alpha1",
-            "kind": "ProcSchedule",
-            "metadata": {"name": "nightly"},
-            "spec": {"procRef": {"name": "open"}, "cron": "0 2 * * *"},
-        }
-    )
-
-    shown = operator.wait_for(
-        "procschedule",
-        "nightly",
-        '{.status.conditions[?(@.type=="Ready")].reason}',
-        "NotSupportedYet",
-    )
-
-    assert condition(shown, "Ready")["status"] == "False"

@@ -264,7 +264,8 @@ class Watchdog:
             self.says("I10", f"{requests} writes were sent for {len(self._truths)} executions")
         for uid, writes in self._writes_until_end.items():
             attempts = self._truths[uid].attempts
-            budget = 3 + max(0, len(attempts) - 1)
+            has_waited = self._truths[uid].plan.policy in ("Queue", "Replace")
+            budget = 3 + max(0, len(attempts) - 1) + has_waited
             was_stopped = any(one.was_killed for one in attempts)
             if writes > budget and not was_stopped and not self._truths[uid].plan.acts:
                 self.says("I10", f"{writes} API writes until the end of {self._name(uid)}")

@@ -1,4 +1,4 @@
-"""One life of the controller: built as `app.controller` builds it, killed without a word."""
+"""One life of the controller: built as `app.parts` builds it, killed without a word."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class OperatorProcess:
         await self.ended.wait()
 
     async def _live(self) -> None:
-        """As `app.controller._work`: list first, then watch, and work when elected."""
+        """As `app.shift.Shift`: list first, then watch, and work when elected."""
         around = self._around
         skew = around.chance.between(-_SKEW_SECONDS, _SKEW_SECONDS, "clock", self.name)
         machine = MachineClock(around.faults, ahead_by=timedelta(seconds=skew))
@@ -249,6 +249,7 @@ class OperatorProcess:
             access=SimulatedAccess(line),
             plugins=NoPlugins(),
             clock=clock,
+            wake=lambda uid: _wake(queue, cache.key_of_uid(uid)),
         )
         reporter = Reporter(around.metrics, relay, clock)
         runner = Runner(

@@ -137,6 +137,13 @@ def _stops(truth: Truth, *, before_the_end: bool = False) -> set[Words]:
         words.add(("Cancelled", "Deleted"))
     if counts(truth.execution_torn_at):
         words.add(("Cancelled", "ExecutionRemoved"))
+        if not truth.job_uids:
+            # It stood in line, and who came after it found that it was gone.
+            words.add(("Lost", "ExecutionRemoved"))
+    if counts(truth.replaced_at):
+        words.add(("Cancelled", "Replaced"))
+    if truth.plan.policy == "Forbid" and not truth.job_uids:
+        words.add(("Refused", "AlreadyRunning"))
     return words
 
 
@@ -155,7 +162,11 @@ def _torn(truth: Truth) -> set[Words]:
 
 def _given_up(truth: Truth) -> set[Words]:
     """The Job was let go, and then the record came back after all: what came of it, nobody knows."""
-    return {("Lost", "JobMissing")} if truth.given_up_at is not None else set()
+    return (
+        {("Lost", "JobMissing"), ("Lost", "ExecutionRemoved")}
+        if truth.given_up_at is not None
+        else set()
+    )
 
 
 def _exit_codes(truth: Truth) -> frozenset[int | None]:
@@ -179,5 +190,6 @@ def _was_disturbed(truth: Truth) -> bool:
         truth.job_removed_at,
         truth.pod_deleted_at,
         truth.execution_torn_at,
+        truth.replaced_at,
     )
     return any(at is not None for at in marks)

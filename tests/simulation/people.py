@@ -64,7 +64,8 @@ class People:
 
     def publish(self, plan: ExecutionPlan) -> None:
         """The Proc of an execution."""
-        if not plan.has_proc:
+        is_there = self._server.find((PROCS, NAMESPACE, plan.proc_name)) is not None
+        if not plan.has_proc or is_there:
             return
         spec = {
             "description": "A simulated automation",
@@ -74,15 +75,17 @@ class People:
             "pendingTimeoutSeconds": plan.pending_timeout_seconds,
             "retries": plan.retries,
         }
+        if plan.policy != "Allow":
+            spec["concurrency"] = {"policy": plan.policy, "limit": plan.limit}
         if not plan.is_kept:
             spec["history"] = {"succeeded": 0, "failed": 0}
-        metadata = {"name": f"proc-{plan.name}", "namespace": NAMESPACE}
+        metadata = {"name": plan.proc_name, "namespace": NAMESPACE}
         self._server.create(PROCS, {"metadata": metadata, "spec": spec}, actor=USER)
 
     def request(self, plan: ExecutionPlan, before: Truth | None = None) -> None:
         """The execution, as admission lets it through: stamped and with our finalizer."""
         spec: Manifest = {
-            "procRef": {"name": f"proc-{plan.name}"},
+            "procRef": {"name": plan.proc_name},
             "requestedBy": {"username": plan.username, "via": "API"},
         }
         if plan.is_poison:

@@ -18,7 +18,8 @@ import pytest
 from proctor_operator.adapters.kube import cluster as kube_cluster
 from proctor_operator.adapters.kube.mapping import read_execution, status_patch
 from proctor_operator.app import clock
-from proctor_operator.domain import log_lines
+from proctor_operator.domain import concurrency, log_lines
+from proctor_operator.domain.concurrency import Granted
 from proctor_operator.domain.errors import NotLeading
 from proctor_operator.domain.execution import Phase
 from proctor_operator.domain.log import LogSummary
@@ -27,7 +28,7 @@ from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.run import RecordedRun, RunKey
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.reconcile import execution as ladder
-from proctor_operator.reconcile import failure, jobspec, outcome, pending, request
+from proctor_operator.reconcile import failure, jobspec, outcome, pending, request, slots
 from proctor_operator.reconcile.decision import (
     AbandonExecution,
     Action,
@@ -57,6 +58,7 @@ from proctor_operator.runtime import (
     retention,
     run_log,
     runner,
+    slot_effects,
 )
 from simulation import lease_store, record_store, watch_streams
 
@@ -313,7 +315,7 @@ def repetitions_not_noticed(patch: pytest.MonkeyPatch) -> None:
 def fingerprint_by_uid(patch: pytest.MonkeyPatch) -> None:
     """As if something went into it that is not the user's."""
     numbers = count()
-    patch.setattr(ladder, "fingerprint_of", lambda _: f"v1:{next(numbers)}")
+    patch.setattr(slots, "fingerprint_of", lambda _: f"v1:{next(numbers)}")
 
 
 def released_by_name(patch: pytest.MonkeyPatch) -> None:
@@ -423,6 +425,44 @@ def reasons_of_pods_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(failure, "why_the_pod_failed", lambda pod: why(replace(pod, reason="")))
 
 
+def slots_counted_outside_the_transaction(patch: pytest.MonkeyPatch) -> None:
+    """Look first, write then: what another claim does in between goes unseen."""
+    original = record_store.SimulatedRecords.claim_slots
+
+    async def claim_slots(self: Any, asked: Any, claims: Any) -> Any:
+        if isinstance(await self.fetch_place(asked.key, claims), Granted):
+            return await original(self, asked, ())
+        return await original(self, asked, claims)
+
+    patch.setattr(record_store.SimulatedRecords, "claim_slots", claim_slots)
+
+
+def slots_freed_when_the_stop_is_asked_for(patch: pytest.MonkeyPatch) -> None:
+    """As if who was told to go were gone."""
+    ask: Callable[..., Any] = vars(concurrency)["_ask_one"]
+
+    def hasty(me: Any, claim: Any, occupants: Any) -> Any:
+        return ask(me, claim, tuple(one for one in occupants if not one.is_replaced))
+
+    patch.setattr(concurrency, "_ask_one", hasty)
+
+
+def whoever_asks_first_is_served(patch: pytest.MonkeyPatch) -> None:
+    ask: Callable[..., Any] = vars(concurrency)["_ask_one"]
+
+    def pushing(me: Any, claim: Any, occupants: Any) -> Any:
+        return ask(me, claim, tuple(one for one in occupants if not one.is_waiting))
+
+    patch.setattr(concurrency, "_ask_one", pushing)
+
+
+def who_was_torn_away_keeps_its_place(patch: pytest.MonkeyPatch) -> None:
+    async def is_there(*_: Any) -> bool:
+        return True
+
+    patch.setattr(slot_effects.SlotEffects, "_is_there", is_there)
+
+
 def the_end_is_written_over(
     action: Action | Rest, seen: ObservedExecution, now: datetime
 ) -> Action | Rest:
@@ -432,6 +472,21 @@ def the_end_is_written_over(
 
 
 BUGS: Final[dict[str, PlantedBug]] = {
+    "slots are counted outside the transaction": PlantedBug(
+        slots_counted_outside_the_transaction, "queued-at-once", "SLOT"
+    ),
+    "a slot is free when its run is told to stop": PlantedBug(
+        slots_freed_when_the_stop_is_asked_for, "replaced", "SLOT"
+    ),
+    "a limit is not the same for a second controller": PlantedBug(
+        slots_counted_outside_the_transaction, "forbidden-at-once windows=usurper:0-60", "SLOT"
+    ),
+    "the line is overtaken": PlantedBug(
+        whoever_asks_first_is_served, "one-comes-as-one-ends", "SLOT"
+    ),
+    "who was torn away keeps its place in line": PlantedBug(
+        who_was_torn_away_keeps_its_place, "torn-out-of-the-line", "I9"
+    ),
     "the clock of the machine is believed": PlantedBug(
         the_machine_is_believed, "success windows=clock-ahead:0-60", "I5"
     ),
@@ -439,7 +494,7 @@ BUGS: Final[dict[str, PlantedBug]] = {
         whose_deletion_is_forgotten, "never-starts", "I5"
     ),
     "an earlier attempt decides when the last one is gone": PlantedBug(
-        whoever_is_left_decides, "second-never-starts writes=10:crash-after", "I5"
+        whoever_is_left_decides, "second-never-starts writes=11:crash-after", "I5"
     ),
     "what can never start is waited for": PlantedBug(
         everything_may_start_some_day, "never-will", "I9"

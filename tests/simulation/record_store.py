@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from harness.slot_book import SlotBook
+from proctor_operator.domain.concurrency import SlotClaim, SlotVerdict
 from proctor_operator.domain.errors import RecordRejected
 from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.run import ALREADY_RUN, Outcome, RecordedRun, RunKey, RunRequest
 from proctor_operator.ports.clock import Clock
+from proctor_operator.ports.records import SlotAnswer
 from simulation.line import RECORD, Line
 
 Observer = Callable[[RecordedRun | None, RecordedRun], None]
@@ -24,6 +27,7 @@ class RecordTable:
         self._numbers = 0
         self.lost: set[str] = set()
         self.rows: dict[RunKey, RecordedRun] = {}
+        self._slots = SlotBook()
 
     def observe(self, observer: Observer) -> None:
         """Call `observer` with the row before and after, at each change."""
@@ -43,14 +47,32 @@ class RecordTable:
         self.rows = {key: row for key, row in self.rows.items() if key.uid != uid}
         self.lost.add(uid)
 
-    def insert(self, request: RunRequest, outcome: Outcome | None) -> RecordedRun:
+    def insert(
+        self, request: RunRequest, outcome: Outcome | None, *, is_waiting: bool = False
+    ) -> RecordedRun:
         """Insert, unless the key is there; the row that is there."""
         if request.key not in self.rows:
             self._numbers += 1
             number = self._numbers
-            row = RecordedRun(request, number, self._clock.now(), outcome=outcome)
+            row = RecordedRun(
+                request, number, self._clock.now(), outcome=outcome, is_waiting=is_waiting
+            )
             self._store(None, row)
         return self.rows[request.key]
+
+    def claim(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        """Decide about slots, and write what follows."""
+        return self._slots.claim(
+            self.rows,
+            request,
+            claims,
+            insert=lambda wanted, is_waiting: self.insert(wanted, None, is_waiting=is_waiting),
+            store=self._store,
+        )
+
+    def place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        """What a claim would come to."""
+        return self._slots.place(self.rows, key, claims)
 
     def note_job(self, key: RunKey, job_uid: Uid) -> None:
         """The first note stays."""
@@ -100,6 +122,19 @@ class SimulatedRecords:
             f"record run {request.name}",
             lambda: self._table.insert(request, None),
             meddle=lambda: self._table.insert(request, None),
+        )
+
+    async def claim_slots(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        return await self._line.write(
+            RECORD,
+            f"claim {request.name} {[claim.group for claim in claims]}",
+            lambda: self._table.claim(request, claims),
+            meddle=lambda: self._table.claim(request, claims),
+        )
+
+    async def fetch_place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        return await self._line.read(
+            RECORD, f"read place {key.uid}", lambda: self._table.place(key, claims)
         )
 
     async def record_refusal(self, request: RunRequest, outcome: Outcome) -> RecordedRun:

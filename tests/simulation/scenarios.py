@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from simulation.bystanders import CRASHER
 from simulation.chance import Chance
@@ -119,6 +119,72 @@ LIVES: Final[dict[str, Executions]] = {
     ),
 }
 
+
+def _group(policy: str, *plans: ExecutionPlan, limit: int = 1) -> Executions:
+    return tuple(replace(one, group="limited", policy=policy, limit=limit) for one in plans)
+
+
+def _run(number: int, **plan: Any) -> ExecutionPlan:
+    return ExecutionPlan(f"run-{number}", **{"arrives_at": 1.0 + number / 2, **plan})
+
+
+_SOON: Final = (AttemptPlan(seconds=3.0),)
+LINES: Final[dict[str, Executions]] = {
+    "queued": _group("Queue", _run(0, attempts=_SOON), _run(1, attempts=_SOON)),
+    "queued-at-once": _group("Queue", *(_run(n, arrives_at=1.0, attempts=_SOON) for n in range(3))),
+    "queued-two-at-a-time": _group(
+        "Queue", *(_run(n, arrives_at=1.0 + n % 2, attempts=_SOON) for n in range(4)), limit=2
+    ),
+    "one-comes-as-one-ends": _group(
+        "Queue",
+        *(_run(n, attempts=_SOON) for n in range(2)),
+        _run(2, arrives_at=5.87, attempts=_SOON),
+    ),
+    "queued-behind-a-failure": _group(
+        "Queue", _run(0, attempts=(_FAILS,), retries=1), _run(1, retries=1)
+    ),
+    "cancelled-in-line": _group(
+        "Queue",
+        _run(0, attempts=(_LONG,)),
+        _run(1, acts=_act(Deed.CANCEL, Moment.CREATED, 3.0)),
+        _run(2, attempts=_SOON),
+    ),
+    "deleted-in-line": _group(
+        "Queue",
+        _run(0, attempts=(_LONG,)),
+        _run(1, acts=_act(Deed.DELETE, Moment.CREATED, 3.0)),
+        _run(2, attempts=_SOON),
+    ),
+    "torn-out-of-the-line": _group(
+        "Queue",
+        _run(0, attempts=(AttemptPlan(seconds=12.0),)),
+        _run(1, acts=_act(Deed.TEAR_EXECUTION_AWAY, Moment.CREATED, 4.0)),
+        _run(2, attempts=_SOON),
+    ),
+    "the-first-is-torn-away": _group(
+        "Queue",
+        _run(0, attempts=(_LONG,), acts=_act(Deed.TEAR_EXECUTION_AWAY, Moment.RUNNING, 3.0)),
+        _run(1, attempts=_SOON),
+    ),
+    "the-first-is-deleted": _group(
+        "Queue",
+        _run(0, attempts=(_LONG,), acts=_act(Deed.DELETE, Moment.RUNNING, 3.0)),
+        _run(1, attempts=_SOON),
+    ),
+    "forbidden": _group("Forbid", _run(0), _run(1)),
+    "forbidden-at-once": _group("Forbid", *(_run(n, arrives_at=1.0) for n in range(3)), limit=2),
+    "replaced": _group("Replace", _run(0, attempts=(_LONG,)), _run(9, attempts=_SOON)),
+    "replaced-at-once": _group(
+        "Replace", *(_run(n, attempts=(AttemptPlan(seconds=6.0),)) for n in range(3))
+    ),
+    "replaced-before-it-starts": _group(
+        "Replace",
+        _run(0, attempts=(AttemptPlan(End.UNSCHEDULABLE),), arrives_at=1.0),
+        _run(1, arrives_at=1.1, attempts=_SOON),
+    ),
+}
+"""Runs that share a limit."""
+
 _ENDS: Final = (
     *(End.SUCCESS,) * 4,
     *(End.EXIT_CODE,) * 3,
@@ -146,13 +212,21 @@ _DEEDS: Final = (
 
 def executions_of(scenario: str, seed: int) -> Executions:
     """The executions of a scenario; those of `random` depend on the seed."""
-    return _random_lives(seed) if scenario == RANDOM else LIVES[scenario]
+    if scenario == RANDOM:
+        return _random_lives(seed)
+    return LIVES[scenario] if scenario in LIVES else LINES[scenario]
 
 
 def _random_lives(seed: int) -> Executions:
     chance = Chance(seed)
     count = chance.of("lives").randint(1, 4)
-    return tuple(_random_life(f"run-{number}", chance) for number in range(count))
+    lives = tuple(_random_life(f"run-{number}", chance) for number in range(count))
+    random = chance.of("limits")
+    if random.random() < 0.5:
+        return lives
+    policy = random.choice(("Queue", "Queue", "Forbid", "Replace"))
+    alike = (replace(one, retries=lives[0].retries, has_proc=True) for one in lives)
+    return _group(policy, *alike, limit=random.choice((1, 1, 2)))
 
 
 def _random_life(name: str, chance: Chance) -> ExecutionPlan:

@@ -98,6 +98,15 @@ class ExecutionPlan:
     """Whether a GitOps tool applied it."""
     comes_back: bool = False
     """Whether it is applied again, once, when it is gone."""
+    group: str = ""
+    """Executions of one group are of one Proc, which has this policy and limit."""
+    policy: str = "Allow"
+    limit: int = 1
+
+    @property
+    def proc_name(self) -> str:
+        """The Proc that it is of."""
+        return f"proc-{self.group or self.name}"
 
     @property
     def refusal(self) -> str | None:
@@ -151,6 +160,8 @@ class Truth:
     pod_deleted_at: float | None = None
     execution_torn_at: float | None = None
     given_up_at: float | None = None
+    replaced_at: float | None = None
+    """When the record told it that a newer one has its place."""
     first_job_maker: str = ""
     job_made_at: float | None = None
     job_deleted_at: float | None = None

@@ -25,6 +25,7 @@ from simulation.operator_process import NAMESPACE, OperatorProcess, Surroundings
 from simulation.people import People
 from simulation.plans import Plan, Trouble, Window
 from simulation.record_store import RecordTable
+from simulation.slot_promise import SlotPromise
 from simulation.virtual_time import VirtualClock
 from simulation.watch_streams import EventNumbers
 from simulation.workload import Deed, ExecutionPlan, Truth
@@ -75,6 +76,7 @@ class World:
             lambda: self.faults.is_late_write,
             has_rival=any(one.trouble is Trouble.USURPER for one in plan.windows),
         )
+        SlotPromise(self.server, self.table, self.truths, self.watchdog.says, clock.monotonic)
         JobController(self.server, self.chance, truths=self.truths)
         Kubelet(self.server, self.chance, truths=self.truths)
         GarbageCollector(self.server, self.chance)

@@ -7,12 +7,21 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from proctor_operator.domain.execution import JobRef, Phase, ProcExecutionStatus
+from proctor_operator.domain.concurrency import (
+    Forbidden,
+    Granted,
+    SlotVerdict,
+    Superseded,
+    Waits,
+)
+from proctor_operator.domain.execution import JobRef, Phase, ProcExecutionStatus, ScheduleRef
 from proctor_operator.domain.log import LogSummary
 from proctor_operator.domain.naming import RECORD_FINALIZER, Uid
-from proctor_operator.domain.objects import Kind, Unseen
+from proctor_operator.domain.objects import Kind, UnreadableObject, Unseen
 from proctor_operator.domain.plugin import Defer, Deny, GateAnswer, Opinion, Pass, Vote
+from proctor_operator.domain.proc import ConcurrencyPolicy
 from proctor_operator.domain.run import RecordedRun
+from proctor_operator.domain.schedule import ProcSchedule, ScheduleConcurrency
 from proctor_operator.domain.workload import ContainerWaiting, PodPhase
 from proctor_operator.reconcile.decision import (
     AbandonExecution,
@@ -23,17 +32,21 @@ from proctor_operator.reconcile.decision import (
     AskPlugins,
     AskPreLaunch,
     AttachLog,
+    ClaimSlots,
     CreateJob,
     DeleteJob,
     DeletePod,
+    EndTheVanished,
     FetchEarlierRun,
     FinishLog,
     FollowLog,
     ReadExecution,
     ReadJob,
+    ReadPlace,
     ReadPods,
     ReadProc,
     ReadRun,
+    ReadSchedule,
     RecordJob,
     RecordOutcome,
     RecordRefusal,
@@ -51,11 +64,13 @@ GATES: st.SearchStrategy[GateAnswer] = st.sampled_from(
     [Pass(), Deny("freeze", "Frozen", "no"), Defer("freeze", "Frozen", "later", 30.0)]
 )
 STRANGER = Uid("somebody")
+FORBIDS = ScheduleConcurrency(policy=ConcurrencyPolicy.FORBID)
 MAYBE = st.booleans()
 VOTES = st.sampled_from([(), (Vote("gate", Opinion.DENY, "no"),)])
 STATUSES = st.sampled_from(
     [
         ProcExecutionStatus(),
+        ProcExecutionStatus(reason="Queued"),
         ProcExecutionStatus(phase=Phase.SUCCEEDED),
         ProcExecutionStatus(phase=Phase.RUNNING, job_ref=JobRef(name=a.JOB_NAME, uid=a.JOB_UID)),
         *(a.final_execution_status(phase) for phase in Phase if phase.is_terminal),
@@ -67,6 +82,7 @@ SPECS = st.builds(
     requested_by=st.sampled_from([None, a.requester(), a.requester(groups=())]),
     arguments=st.sampled_from([{}, {"A": 1}]),
     arguments_from=st.sampled_from([(), (a.argument_from("TOKEN"),)]),
+    schedule_ref=st.sampled_from([None, ScheduleRef(name="nightly", uid=a.schedule().uid)]),
 )
 EXECUTIONS = st.builds(
     a.execution,
@@ -80,6 +96,7 @@ EXECUTIONS = st.builds(
 PROC_SPECS = st.builds(
     a.proc_spec,
     suspend=MAYBE,
+    concurrency=st.sampled_from([{"policy": one} for one in ("Allow", "Forbid", "Queue")]),
     parameters=st.sampled_from([(), (a.parameter("TOKEN", sensitive=True),)]),
     pending_timeout_seconds=st.sampled_from([None, 60]),
     logs=st.sampled_from([{"tail": True}, {"tail": False}]),
@@ -88,6 +105,26 @@ PROCS = st.one_of(
     st.builds(a.proc, PROC_SPECS),
     st.just(a.unreadable(Kind.PROC)),
     st.just(Unseen.ABSENT),
+)
+SCHEDULES: st.SearchStrategy[ProcSchedule | UnreadableObject | Unseen] = st.sampled_from(
+    [
+        Unseen.ABSENT,
+        a.schedule(),
+        a.schedule(uid=STRANGER),
+        a.schedule(spec=a.schedule().spec.model_copy(update={"concurrency": FORBIDS})),
+        a.unreadable(Kind.PROC_SCHEDULE),
+    ]
+)
+_CLAIM, _OTHER = a.slot_claim(), a.occupant()
+VERDICTS: st.SearchStrategy[SlotVerdict] = st.sampled_from(
+    [
+        Granted(),
+        Waits(_CLAIM, (_OTHER,)),
+        Waits(_CLAIM, (_OTHER,), replaced=(_OTHER,)),
+        Waits(_CLAIM, (_OTHER,), to_replace=(_OTHER,), replaced=(_OTHER,)),
+        Forbidden(_CLAIM, _OTHER),
+        Superseded(_CLAIM, _OTHER),
+    ]
 )
 JOBS = st.builds(
     replace,
@@ -130,6 +167,8 @@ RUNS = st.builds(
     job_uid=st.sampled_from([None, a.JOB_UID]),
     started_at=st.sampled_from([None, a.STARTED]),
     outcome=OUTCOMES,
+    is_waiting=st.sampled_from([False, False, True]),
+    replaced_by=st.sampled_from(["", "", "a-newer-one"]),
 )
 LOGS: st.SearchStrategy[LogSummary | Unseen] = st.sampled_from(
     [Unseen.UNAVAILABLE, a.log_summary()]
@@ -139,7 +178,7 @@ POD_UIDS = st.frozensets(st.sampled_from([Uid("p1"), Uid("p2"), Uid("p3")]))
 
 def _with_run(seen: ObservedExecution, run: Any, pinned: Any) -> ObservedExecution:
     known = pinned if isinstance(run, RecordedRun) else None
-    return replace(seen, run=run, pinned=known)
+    return replace(seen, run=run, pinned=known, is_run_live=True)
 
 
 @st.composite
@@ -152,6 +191,7 @@ def snapshots(draw: st.DrawFn) -> ObservedExecution:
         pre_launch=draw(st.none() | GATES),
         proc=draw(st.one_of(PROCS, st.just(Unseen.NOT_READ))),
         is_proc_live=draw(MAYBE),
+        schedule=draw(st.one_of(SCHEDULES, st.just(Unseen.NOT_READ))),
         job=draw(st.one_of(JOB_ANSWERS, st.just(Unseen.NOT_READ))),
         is_job_live=draw(MAYBE),
         has_seen_job=draw(st.sampled_from([False, False, True])),
@@ -167,7 +207,8 @@ def snapshots(draw: st.DrawFn) -> ObservedExecution:
     if seen.is_proc_live and seen.proc is Unseen.NOT_READ:
         seen = replace(seen, is_proc_live=False)
     run = draw(st.one_of(RUNS, st.sampled_from(list(Unseen))))
-    return _with_run(seen, run, draw(st.one_of(st.none(), PROC_SPECS)))
+    seen = _with_run(seen, run, draw(st.one_of(st.none(), PROC_SPECS)))
+    return replace(seen, is_run_live=draw(MAYBE))
 
 
 def answered(seen: ObservedExecution, action: Action, draw: st.DrawFn) -> ObservedExecution:
@@ -185,6 +226,8 @@ def answered(seen: ObservedExecution, action: Action, draw: st.DrawFn) -> Observ
             if draw(st.integers(0, 9)) == 0:
                 return replace(seen, run=Unseen.UNAVAILABLE)
             return _recorded(seen, action, draw)
+        case ClaimSlots() | ReadPlace() | EndTheVanished():
+            return _in_line(seen, action, draw)
         case CreateJob() | DeleteJob() | DeletePod() | WriteStatus() | ReleaseJob() | AbandonJob():
             return _written(seen, action, draw)
         case ReleaseExecution() | AbandonExecution():
@@ -197,6 +240,7 @@ def answered(seen: ObservedExecution, action: Action, draw: st.DrawFn) -> Observ
 def _looked(
     seen: ObservedExecution,
     action: ReadProc
+    | ReadSchedule
     | ReadExecution
     | ReadJob
     | ReadPods
@@ -212,6 +256,8 @@ def _looked(
     match action:
         case ReadProc():
             return replace(seen, proc=draw(PROCS), is_proc_live=True)
+        case ReadSchedule():
+            return replace(seen, schedule=draw(SCHEDULES), is_schedule_live=True)
         case ReadExecution():
             return replace(seen, is_execution_live=True)
         case ReadJob():
@@ -242,6 +288,27 @@ def _asked(
             return replace(seen, pre_launch=draw(GATES))
         case AskMayReadSecret(name):
             return replace(seen, reads_secrets={**seen.reads_secrets, name: draw(MAYBE)})
+
+
+def _in_line(
+    seen: ObservedExecution, action: ClaimSlots | ReadPlace | EndTheVanished, draw: st.DrawFn
+) -> ObservedExecution:
+    match action:
+        case ReadPlace():
+            return replace(seen, place=draw(VERDICTS))
+        case EndTheVanished():
+            place = draw(st.sampled_from([seen.place, Unseen.NOT_READ]))
+            return replace(seen, place=place, are_occupants_there=True)
+        case ClaimSlots(request):
+            verdict = draw(VERDICTS)
+            seen = replace(seen, place=verdict)
+            if isinstance(verdict, Forbidden | Superseded):
+                return seen
+            if isinstance(verdict, Waits):
+                waiting = a.recorded_run(replace(request, pinned=None), is_waiting=True)
+                verdict = replace(verdict, to_replace=())
+                return _with_run(replace(seen, place=verdict), waiting, None)
+            return _with_run(seen, a.recorded_run(request), draw(PROC_SPECS))
 
 
 def _recorded(

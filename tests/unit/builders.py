@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from proctor_operator.domain.concurrency import Occupant, SlotClaim
 from proctor_operator.domain.conditions import Condition, ConditionStatus, ConditionType, condition
 from proctor_operator.domain.execution import (
     ArgumentFrom,
@@ -20,7 +21,14 @@ from proctor_operator.domain.log import LogSummary
 from proctor_operator.domain.naming import RECORD_FINALIZER, Namespace, Uid, job_name
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
 from proctor_operator.domain.plugin import Pass
-from proctor_operator.domain.proc import Authorization, Parameter, Proc, ProcSpec, SecretKeyRef
+from proctor_operator.domain.proc import (
+    Authorization,
+    ConcurrencyPolicy,
+    Parameter,
+    Proc,
+    ProcSpec,
+    SecretKeyRef,
+)
 from proctor_operator.domain.run import Outcome, PinnedSpec, RecordedRun, RunKey, RunRequest
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleSpec
 from proctor_operator.domain.workload import ContainerEnd, JobEnd, JobFacts, PodFacts, PodPhase
@@ -257,6 +265,22 @@ def recorded_run(request: RunRequest | None = None, **fields: Any) -> RecordedRu
     return RecordedRun(request=request or run_request(), **{**defaults, **fields})
 
 
+def run_key(number: int) -> RunKey:
+    """Key of another run, made so many seconds after the default one."""
+    return RunKey(CREATED + timedelta(seconds=number), Uid(f"other-{number}"))
+
+
+def occupant(number: int = -1, **fields: Any) -> Occupant:
+    """Return another run of a group: it is older than the default one, and has a slot."""
+    given = {"key": run_key(number), "name": f"run-{number}", "is_waiting": False, **fields}
+    return Occupant(**given)
+
+
+def slot_claim(policy: str = "Queue", **fields: Any) -> SlotClaim:
+    defaults = {"group": "proc/proc-uid-1", "limit": 1, "whose": "proc 'grow-disk'"}
+    return SlotClaim(**{**defaults, "policy": ConcurrencyPolicy(policy), **fields})
+
+
 POLICY = RunPolicy()
 
 
@@ -279,6 +303,7 @@ def running(execution_: ProcExecution | None = None, **fields: Any) -> ObservedE
         "job": job(),
         "is_job_live": True,
         "is_execution_live": True,
+        "is_run_live": True,
         "pods": (running_pod(),),
     }
     given = {**defaults, **fields}

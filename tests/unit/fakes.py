@@ -9,8 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from harness.slot_book import SlotBook
 from proctor_operator.adapters.kube.mapping import read_execution
 from proctor_operator.domain.causes import Cause
+from proctor_operator.domain.concurrency import SlotClaim, SlotVerdict
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.denial import Denial
 from proctor_operator.domain.errors import (
@@ -45,13 +47,14 @@ from proctor_operator.domain.occurrence import (
     Skip,
 )
 from proctor_operator.domain.plugin import GateAnswer, Hook, Pass, Question, Vote
-from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.run import Outcome, RecordedRun, RunKey, RunRequest
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, OwnObject
 from proctor_operator.ports.logs import LogPlace
 from proctor_operator.ports.metrics import Vitals
+from proctor_operator.ports.records import SlotAnswer
 from proctor_operator.runtime.cache import key_of
 from simulation.occurrence_table import OccurrenceRow, OccurrenceTable
 from unit.builders import NOW
@@ -215,6 +218,13 @@ class FakeCluster:
         else:
             self._store(known.model_copy(update={"conditions": conditions}))
 
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        self._ask("write_activity")
+        known = self._unless_stale(key_of(proc), proc.resource_version)
+        assert isinstance(known, Proc)
+        self.writes.append("write_activity")
+        return self._store(known.model_copy(update={"activity": activity}))  # type: ignore[return-value] # it gave a Proc
+
     async def write_refusal(
         self, unreadable: UnreadableObject, conditions: tuple[Condition, ...], message: str
     ) -> None:
@@ -328,11 +338,28 @@ class FakeRecords:
         self.refuses: dict[str, str] = {}
         """By the call and the execution's name: `record_run grow-disk-x7`."""
         self.asked: list[str] = []
+        self._slots = SlotBook()
 
     async def record_run(self, request: RunRequest) -> RecordedRun:
         self.asked.append("record_run")
         self._take("record_run", request)
         return self._insert(request, None)
+
+    async def claim_slots(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        self.asked.append("claim_slots")
+        self._take("claim_slots", request)
+        return self._slots.claim(
+            self.runs,
+            request,
+            claims,
+            insert=lambda wanted, is_waiting: self._insert(wanted, None, is_waiting=is_waiting),
+            store=self._store,
+        )
+
+    async def fetch_place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        self.asked.append("fetch_place")
+        self._ask()
+        return self._slots.place(self.runs, key, claims)
 
     async def record_refusal(self, request: RunRequest, outcome: Outcome) -> RecordedRun:
         self._take("record_refusal", request)
@@ -371,9 +398,21 @@ class FakeRecords:
         earlier = (run for run in self.runs.values() if run.is_earlier_run_of(request))
         return max(earlier, key=lambda run: run.number, default=None)
 
-    def _insert(self, request: RunRequest, outcome: Outcome | None) -> RecordedRun:
+    def _store(self, before: RecordedRun | None, after: RecordedRun) -> None:
+        del before
+        self.runs[after.request.key] = after
+
+    def _insert(
+        self, request: RunRequest, outcome: Outcome | None, *, is_waiting: bool = False
+    ) -> RecordedRun:
         self._ask()
-        fresh = RecordedRun(request, number=len(self.runs) + 1, recorded_at=NOW, outcome=outcome)
+        fresh = RecordedRun(
+            request,
+            number=len(self.runs) + 1,
+            recorded_at=NOW,
+            outcome=outcome,
+            is_waiting=is_waiting,
+        )
         return self.runs.setdefault(request.key, fresh)
 
     def _ask(self) -> None:

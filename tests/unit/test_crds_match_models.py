@@ -212,6 +212,13 @@ def test_a_crd_is_small_enough_for_every_way_to_apply_it(plural: str) -> None:
     assert (ROOT / "crds" / f"{plural}.yaml").stat().st_size < MOST_BYTES
 
 
+def test_the_chart_brings_all_of_them() -> None:
+    """Its link to the folder is lost where a checkout makes files of links: then it installs no kind."""
+    linked = ROOT / "charts" / "proctor" / "files" / "crds"
+
+    assert {path.stem: yaml.safe_load(path.read_text()) for path in linked.glob("*.yaml")} == CRDS
+
+
 @pytest.mark.parametrize("plural", CRDS)
 def test_a_crd_is_found_with_its_siblings_and_keeps_its_status_apart(plural: str) -> None:
     spec = CRDS[plural]["spec"]

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from proctor_operator.adapters.live import LiveLog
 from proctor_operator.domain.execution import ProcExecution
+from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.objects import ObjectKey
 from proctor_operator.domain.workload import JobEnd
 from proctor_operator.ports.cluster import OwnObject
@@ -78,6 +79,7 @@ class World:
         self.plugins = FakePlugins()
         self.metrics = FakeMetrics()
         self.events = FakeEvents()
+        self.woken: list[Uid] = []
         self.policy = RunPolicy()
         self.leadership = leadership or Unopposed(self.metrics)
         self.start()
@@ -104,6 +106,7 @@ class World:
             access=self.access,
             plugins=self.plugins,
             clock=clock,
+            wake=self.woken.append,
         )
         reporter = Reporter(self.metrics, self.events, clock)
         self.runner = Runner(

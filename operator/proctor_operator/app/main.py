@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from proctor_operator.app.logging import configure_logging
-from proctor_operator.app.loop import new_event_loop
+from proctor_operator.app.loop import new_event_loop, new_patient_loop
 from proctor_operator.app.records_command import add_records_arguments, run_records
 from proctor_operator.app.settings import Settings, SettingsError, load_settings
 from proctor_operator.app.stopping import Stopping
@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(parsed.config)
         configure_logging(settings.log)
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        # Whoever asks the webhook for a verdict waits for it; nobody waits for the controller's answers.
+        new_loop = new_patient_loop if parsed.role == "controller" else new_event_loop
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_run(parsed, settings))
     except SettingsError as error:
         sys.stderr.write(f"proctor-operator: bad settings:\n{error}\n")

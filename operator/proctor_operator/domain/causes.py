@@ -36,6 +36,8 @@ class Cause(StrEnum):
     """The API server or a controller refused or lost something."""
     REPETITION = "Repetition"
     """A GitOps tool applied again what had run: the outcome of then is shown, nothing ran."""
+    LIMIT = "Limit"
+    """The limit of runs at a time was reached, and its policy refused it or put a newer one in its place."""
     OTHER = "Other"
     """A reason that no class names."""
 
@@ -88,6 +90,7 @@ _CLASSES: Final[dict[Cause, tuple[str, ...]]] = {
         "PodFailed",
     ),
     Cause.REPETITION: (ALREADY_RUN,),
+    Cause.LIMIT: ("AlreadyRunning", "Replaced"),
 }
 _CAUSE_OF: Final = {reason: cause for cause, reasons in _CLASSES.items() for reason in reasons}
 

@@ -29,6 +29,8 @@ EXECUTION_CREATED_ANNOTATION: Final = "proctor.dev/execution-created-at"
 PROC_LABEL: Final = "proctor.dev/proc"
 SHARD_LABEL: Final = "proctor.dev/shard"
 SHARDS: Final = 16
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+"""On Jobs: the LocalQueue of Kueue that lets them start (kueue.sigs.k8s.io, "Run a Kubernetes Job")."""
 
 GITOPS_LABELS: Final = frozenset(
     {

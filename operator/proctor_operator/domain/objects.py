@@ -20,6 +20,8 @@ class Kind(StrEnum):
     """A Job of ours whose execution has not been seen."""
     FINISHED_EXECUTIONS = "FinishedExecutions"
     """All finished executions of one Proc; the key's name is the Proc's."""
+    PROC_ACTIVITY = "ProcActivity"
+    """What the status of one Proc says of its executions."""
 
 
 class ObjectKey(NamedTuple):

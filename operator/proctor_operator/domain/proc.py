@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from proctor_operator.domain.conditions import Condition
-from proctor_operator.domain.model import JsonObject, Model
+from proctor_operator.domain.model import JsonObject, Model, Timestamp
 from proctor_operator.domain.naming import Namespace, Uid
 
 
@@ -174,6 +174,22 @@ class ProcSpec(Model):
     suspend: bool = False
 
 
+class LastExecution(Model):
+    """The newest execution of a proc; `time` is when it entered its phase."""
+
+    name: str
+    phase: str
+    time: Timestamp
+
+
+class ProcActivity(Model):
+    """What runs and what waits; a summary for people, some seconds old."""
+
+    last_execution: LastExecution | None = None
+    active: int = 0
+    queued: int = 0
+
+
 class Proc(Model):
     """A Proc as it stands in the cluster."""
 
@@ -185,3 +201,4 @@ class Proc(Model):
     labels: dict[str, str] = Field(default_factory=dict)
     spec: ProcSpec
     conditions: tuple[Condition, ...] = ()
+    activity: ProcActivity = ProcActivity()

@@ -93,7 +93,11 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """What the record holds about a run; `number` is its bigint for people and for links."""
+    """What the record holds about a run; `number` is its bigint for people and for links.
+
+    One that `is_waiting` has no slot yet, and nothing is pinned; `replaced_by` names the execution that
+    takes its place, so that it must not start, or must end.
+    """
 
     request: RunRequest
     number: int
@@ -101,6 +105,8 @@ class RecordedRun:
     job_uid: Uid | None = None
     started_at: datetime | None = None
     outcome: Outcome | None = None
+    is_waiting: bool = False
+    replaced_by: str = ""
 
     def is_earlier_run_of(self, request: RunRequest) -> bool:
         """Whether this is an ended run of the same object, applied before under another UID.

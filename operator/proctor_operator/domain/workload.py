@@ -187,6 +187,12 @@ class PodFacts:
             return self.job_uid == job.uid
         return self.owner_uid == job.uid
 
+    def went_by_a_suspension_of(self, job: JobFacts) -> bool:
+        """Whether the Job controller deleted it to suspend the Job, which then begins anew with another."""
+        is_of_before = job.begun_at is not None and self.created_at < job.begun_at
+        was_deleted = self.is_gone or self.deletion_time is not None
+        return was_deleted and (job.is_suspended or is_of_before)
+
     @property
     def is_running(self) -> bool:
         """Whether the proc's container runs, as far as is known."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from proctor_operator.domain.identity import Requester
 from proctor_operator.domain.naming import Namespace
+
+EVERY_EXECUTION: Final = ""
+"""In the place of a name: whoever may only cancel some that are named may not."""
 
 
 class Access(Protocol):
@@ -20,7 +23,7 @@ class Access(Protocol):
         ...
 
     async def may_cancel(self, requester: Requester, namespace: Namespace, execution: str) -> bool:
-        """Whether the user holds the verb `cancel` on that ProcExecution."""
+        """Whether the user holds the verb `cancel` on that ProcExecution, or on `EVERY_EXECUTION` there."""
         ...
 
     async def may_create_jobs(self, requester: Requester, namespace: Namespace) -> bool:

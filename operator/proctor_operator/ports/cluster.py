@@ -11,7 +11,7 @@ from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.objects import ObjectKey, UnreadableObject
-from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 
@@ -61,6 +61,12 @@ class Cluster(Protocol):
 
     async def fetch_proc(self, namespace: Namespace, name: str) -> Proc | UnreadableObject:
         """Read one Proc live; `NotFound` when it is not there."""
+        ...
+
+    async def fetch_schedule(
+        self, namespace: Namespace, name: str
+    ) -> ProcSchedule | UnreadableObject:
+        """Read one schedule live; `NotFound` when it is not there."""
         ...
 
     async def fetch_job(self, namespace: Namespace, name: str) -> JobFacts:
@@ -125,6 +131,10 @@ class Cluster(Protocol):
         observed_generation: int,
     ) -> None:
         """Write conditions, and nothing else, on any object of ours; `Conflict` as above."""
+        ...
+
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        """Write what a Proc's executions do, and nothing else; `Conflict` as above."""
         ...
 
     async def write_refusal(

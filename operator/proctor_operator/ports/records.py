@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from proctor_operator.domain.concurrency import SlotClaim, SlotVerdict
 from proctor_operator.domain.denial import Denial
 from proctor_operator.domain.execution import Phase
 from proctor_operator.domain.log import LogChunk, LogSource, LogSpan
@@ -30,6 +31,17 @@ class RunFilter:
     limit: int = 50
 
 
+@dataclass(frozen=True, slots=True)
+class SlotAnswer:
+    """What became of a claim, and the run as it is recorded now; None: it is not in the record.
+
+    Without a verdict nothing was asked: the run has its slots, its end or a successor already.
+    """
+
+    verdict: SlotVerdict | None
+    run: RecordedRun | None
+
+
 class Records(Protocol):
     """Durable writes of a run's life. Every write is idempotent by the run's key: what is there stays.
 
@@ -42,6 +54,18 @@ class Records(Protocol):
         The answer may be of an earlier try, with an older pin, a Job and even an outcome: go on
         from there, not from `request`.
         """
+        ...
+
+    async def claim_slots(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        """Decide by `decide_slots` and record what follows, in one transaction that no other claim overlaps.
+
+        Granted: the run is there as `request` has it, pin and all. It waits: the run is there without a
+        pin, and those that it replaces are told. Otherwise nothing is written.
+        """
+        ...
+
+    async def fetch_place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        """What `claim_slots` would decide now; it may be otherwise in a moment."""
         ...
 
     async def record_refusal(self, request: RunRequest, outcome: Outcome) -> RecordedRun:

@@ -43,7 +43,18 @@ Check = Callable[[ObservedExecution], Refusal | Defer | Question | None]
 
 def find_refusal(observed: ObservedExecution) -> Refusal | Defer | Question | None:
     """Run the checks in order; the first that has something to say decides."""
-    for check in CHECKS:
+    return _first_answer(CHECKS, observed)
+
+
+def find_unfit_proc(observed: ObservedExecution) -> Refusal | Defer | Question | None:
+    """The same of those that ask nobody but the Proc: enough while the run waits for its turn."""
+    return _first_answer(CHECKS_OF_THE_PROC, observed)
+
+
+def _first_answer(
+    checks: tuple[Check, ...], observed: ObservedExecution
+) -> Refusal | Defer | Question | None:
+    for check in checks:
         answer = check(observed)
         if answer is not None:
             return answer
@@ -165,7 +176,7 @@ def _proc(observed: ObservedExecution) -> Proc:
     return observed.proc
 
 
-CHECKS: Final[tuple[Check, ...]] = (
+CHECKS_OF_THE_PROC: Final[tuple[Check, ...]] = (
     requester_is_known,
     proc_has_been_read,
     proc_exists,
@@ -173,6 +184,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     proc_is_runnable,
     proc_is_not_suspended,
     arguments_fit,
+)
+CHECKS: Final[tuple[Check, ...]] = (
+    *CHECKS_OF_THE_PROC,
     plugins_have_answered,
     requester_is_allowed,
     requester_may_read_named_secrets,

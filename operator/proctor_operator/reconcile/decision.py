@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from proctor_operator.domain.concurrency import Occupant, SlotClaim
 from proctor_operator.domain.execution import ProcExecutionStatus
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Uid
@@ -19,6 +20,13 @@ from proctor_operator.domain.workload import JobFacts, PodFacts
 @dataclass(frozen=True, slots=True)
 class ReadProc:
     """Look at the Proc live."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSchedule:
+    """Look at the ProcSchedule live."""
 
     name: str
 
@@ -79,6 +87,28 @@ class RecordRun:
     """Insert the run into the record, or read back what is there."""
 
     request: RunRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSlots:
+    """Insert the run with its slots, or without where it has to wait for them."""
+
+    request: RunRequest
+    claims: tuple[SlotClaim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlace:
+    """Look whether a run that waits could have its slots now."""
+
+    claims: tuple[SlotClaim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndTheVanished:
+    """Look whether those that are waited for are there at all, and record the end of who is not."""
+
+    occupants: tuple[Occupant, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +231,7 @@ class Rest:
 
 Action = (
     ReadProc
+    | ReadSchedule
     | ReadExecution
     | ReadJob
     | ReadPods
@@ -211,6 +242,9 @@ Action = (
     | ReadRun
     | FetchEarlierRun
     | RecordRun
+    | ClaimSlots
+    | ReadPlace
+    | EndTheVanished
     | RecordRefusal
     | CreateJob
     | RecordJob

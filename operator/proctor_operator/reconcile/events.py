@@ -19,11 +19,12 @@ from proctor_operator.domain.objects import Kind, UnreadableObject
 from proctor_operator.domain.occurrence import Claim, Skip
 from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.schedule import ProcSchedule
-from proctor_operator.reconcile.pending import STARTING
+from proctor_operator.reconcile.pending import QUEUED, STARTING, SUSPENDED
 
 _AS_IT_SHOULD_BE: Final = frozenset({Phase.SUCCEEDED, Phase.CANCELLED})
 _RECORD_AWAY: Final = "RecordUnavailable"
-_SAYS_NO_TROUBLE: Final = frozenset({"", STARTING, _RECORD_AWAY})
+_NO_TROUBLE: Final = frozenset({"", STARTING, QUEUED, SUSPENDED})
+_SAYS_NO_TROUBLE: Final = _NO_TROUBLE | {_RECORD_AWAY}
 _WANTED: Final = "Suspended"
 """A proc that its author switched off is not ready, and nobody must act."""
 
@@ -34,7 +35,7 @@ def event_of_status(
     """What to tell when the status of an execution changes."""
     if after.phase.is_terminal:
         return None if before.phase.is_terminal else _of_the_end(execution, after)
-    if after.phase is not Phase.PENDING or after.reason in ("", STARTING):
+    if after.phase is not Phase.PENDING or after.reason in _NO_TROUBLE:
         return None
     if after.reason == _RECORD_AWAY:
         return None if before.reason == _RECORD_AWAY else _of_the_record(execution.namespace)

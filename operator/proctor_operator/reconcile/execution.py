@@ -7,10 +7,8 @@ known to be done.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
-from proctor_operator.domain.fingerprint import fingerprint_of
 from proctor_operator.domain.naming import job_name
 from proctor_operator.domain.objects import Unseen
 from proctor_operator.domain.plugin import Defer
@@ -58,6 +56,12 @@ from proctor_operator.reconcile.pending import (
 from proctor_operator.reconcile.refusal import Refusal
 from proctor_operator.reconcile.repeated import find_repetition
 from proctor_operator.reconcile.request import reconstructed_request, run_request
+from proctor_operator.reconcile.slots import (
+    shows_that_it_waits,
+    take_its_slots,
+    wait_for_a_gate,
+    wait_in_line,
+)
 from proctor_operator.reconcile.status import (
     final_status,
     given_up_status,
@@ -67,7 +71,7 @@ from proctor_operator.reconcile.status import (
     running_status,
     shows_the_same,
 )
-from proctor_operator.reconcile.waiting import until_given_up, wait_for_a_start
+from proctor_operator.reconcile.waiting import has_gone_back, until_given_up, wait_for_a_start
 
 RECORD_RETRY_SECONDS = 5.0
 RECORD_REJECTED_RETRY_SECONDS = 30.0
@@ -91,6 +95,8 @@ def decide(observed: ObservedExecution, now: datetime) -> Action | Rest:
     if isinstance(observed.run, RecordedRun):
         if observed.run.outcome is not None:
             return _show_the_end(observed, observed.run, observed.run.outcome, now)
+        if observed.run.is_waiting and not observed.wants_to_stop:
+            return wait_in_line(observed, now)
         return _carry_on(observed, observed.run, now)
     if observed.own_job is not None or observed.execution.status.job_ref is not None:
         return _find_the_run(observed)
@@ -158,7 +164,9 @@ def _show_the_end(
 
 def _begin(observed: ObservedExecution, now: datetime) -> Action | Rest:
     """Steps 1 to 3: may it start, and if so, the record first."""
-    if observed.execution.wants_to_stop:
+    if shows_that_it_waits(observed) and observed.run is Unseen.NOT_READ:
+        return ReadRun()
+    if observed.wants_to_stop:
         return RecordRefusal(run_request(observed), classify_never_started(observed, now))
     repetition = find_repetition(observed)
     if repetition is not None:
@@ -167,21 +175,8 @@ def _begin(observed: ObservedExecution, now: datetime) -> Action | Rest:
     if isinstance(answer, Refusal):
         return RecordRefusal(run_request(observed), refused(answer.reason, answer.message, now))
     if isinstance(answer, Defer):
-        return _wait_for_a_gate(observed, answer, now)
-    if answer is not None:
-        return answer
-    return RecordRun(
-        replace(run_request(observed), fingerprint=fingerprint_of(observed.execution.spec))
-    )
-
-
-def _wait_for_a_gate(observed: ObservedExecution, defer: Defer, now: datetime) -> Action | Rest:
-    """A gate said "not now": nothing has begun, so there is no time-out, and a cancel ends it."""
-    message = f"the plugin {defer.plugin} defers the start ({defer.reason}): {defer.message}"
-    status = pending_status(observed, "Deferred", message, now)
-    if shows_the_same(observed.execution.status, status):
-        return Rest(after_seconds=defer.after_seconds)
-    return WriteStatus(status)
+        return wait_for_a_gate(observed, answer, now)
+    return answer or take_its_slots(observed, now)
 
 
 def _carry_on(observed: ObservedExecution, run: RecordedRun, now: datetime) -> Action | Rest:
@@ -196,7 +191,7 @@ def _carry_on(observed: ObservedExecution, run: RecordedRun, now: datetime) -> A
         return RecordOutcome(None, refused("NameTaken", message, now))
     if job.end is not None:
         return _finish(observed, job)
-    if job.is_being_deleted or observed.execution.wants_to_stop:
+    if job.is_being_deleted or observed.wants_to_stop:
         return _stop(observed, job, now)
     if noted_before(observed) is not None and not observed.is_job_live:
         # It may be on its way out, though nobody has told us yet.
@@ -211,14 +206,14 @@ def _without_a_job(observed: ObservedExecution, run: RecordedRun, now: datetime)
     """Step 4, unless the Job was there before or is not wanted any more."""
     is_noted = run.job_uid is not None or observed.execution.status.job_ref is not None
     has_run = is_noted or observed.has_seen_job
-    is_wanted = not observed.execution.wants_to_stop and not has_run
+    is_wanted = not observed.wants_to_stop and not has_run
     if observed.job is Unseen.NOT_READ and not is_wanted:
         return ReadJob(job_name(observed.execution.name, observed.execution.uid))
     if has_run:
         pods = tuple(pod for pod in observed.pods if pod.owner_uid == run.job_uid)
         outcome = RecordOutcome(run.job_uid, classify_lost_job(observed, now))
         return _last_lines(observed, pods) or outcome
-    if observed.execution.wants_to_stop:
+    if observed.wants_to_stop:
         return RecordOutcome(None, classify_never_started(observed, now))
     if observed.job_hindrance is not None:
         return _wait_to_be_let_in(observed, observed.job_hindrance, now)
@@ -245,14 +240,14 @@ def _finish(observed: ObservedExecution, job: JobFacts) -> Action | Rest:
         return ReadPods()
     if (action := _last_lines(observed, observed.own_pods)) is not None:
         return action
-    if job.is_being_deleted and not observed.is_execution_live:
-        return ReadExecution()
+    if job.is_being_deleted and (action := _ask_who_stopped_it(observed)) is not None:
+        return action
     return RecordOutcome(job.uid, classify_ended_job(observed, job, job.end))
 
 
 def _all_ends_are_known(observed: ObservedExecution, job: JobFacts) -> bool:
     """Whether the pods at hand are those that the Job counted; it may be seen to end before they are."""
-    ended = sum(pod.has_ended for pod in observed.own_pods)
+    ended = sum(pod.has_ended for pod in observed.attempt_pods)
     is_last_known = observed.last_pod is not None and observed.last_pod.has_ended
     return is_last_known and ended >= job.failed_pods + job.succeeded_pods
 
@@ -277,9 +272,16 @@ def _stop(observed: ObservedExecution, job: JobFacts, now: datetime) -> Action |
         return ReadJob(job.name)
     if (action := _last_lines(observed, observed.own_pods)) is not None:
         return action
+    if (action := _ask_who_stopped_it(observed)) is not None:
+        return action
+    return RecordOutcome(job.uid, classify_stopped_job(observed, job, now))
+
+
+def _ask_who_stopped_it(observed: ObservedExecution) -> Action | None:
+    """Its object tells who cancelled it, the record which run has its place; both may be news here."""
     if not observed.is_execution_live:
         return ReadExecution()
-    return RecordOutcome(job.uid, classify_stopped_job(observed, job, now))
+    return None if observed.wants_to_stop or observed.is_run_live else ReadRun()
 
 
 def _give_up(
@@ -308,6 +310,8 @@ def _watch(
         return RecordStarted(job.uid, started_at)
     if (action := _log_to_read(observed)) is not None:
         return action
+    if has_gone_back(observed, job):
+        return wait_for_a_start(observed, run, job, now)
     status = running_status(observed, run, started_at, now, problem=_trouble(observed))
     if shows_the_same(observed.execution.status, status):
         return Rest(after_seconds=until_given_up(observed, job, now))

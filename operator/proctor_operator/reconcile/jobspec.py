@@ -20,6 +20,7 @@ from proctor_operator.domain.naming import (
     EXECUTION_UID_LABEL,
     MANAGED_LABEL,
     PROC_LABEL,
+    QUEUE_LABEL,
     RECORD_FINALIZER,
     SHARD_LABEL,
     job_name,
@@ -68,13 +69,18 @@ def build_job(
     }
     if proc.pod_failure_policy is not None:
         spec["podFailurePolicy"] = proc.pod_failure_policy
+    queue: dict[str, str] = {}
+    if proc.queue_name is not None:
+        # Kueue's webhook would suspend it too, but Kueue may be down, and nothing may slip past a quota.
+        spec["suspend"] = True
+        queue[QUEUE_LABEL] = proc.queue_name
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": job_name(execution.name, execution.uid),
             "namespace": execution.namespace,
-            "labels": labels,
+            "labels": labels | queue,
             "annotations": {
                 EXECUTION_CREATED_ANNOTATION: format_timestamp(execution.creation_time)
             },

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from proctor_operator.domain.concurrency import SlotVerdict
 from proctor_operator.domain.execution import ProcExecution
 from proctor_operator.domain.log import LogSummary
 from proctor_operator.domain.naming import Uid
@@ -13,6 +14,7 @@ from proctor_operator.domain.objects import UnreadableObject, Unseen
 from proctor_operator.domain.plugin import GateAnswer, Vote
 from proctor_operator.domain.proc import Proc, ProcSpec
 from proctor_operator.domain.run import Outcome, RecordedRun
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.reconcile.policy import RunPolicy
 
@@ -44,7 +46,8 @@ class ObservedExecution:
     that the look failed this time. `job_refusal` is why the server will never take the Job,
     `job_hindrance` why it did not take it now, `record_refusal` why the record did not take the run, its
     start or its end. `holds_execute`, `votes` and `pre_launch` are None while nobody was asked. `pinned`
-    is the parsed spec of `run.request.pinned`.
+    is the parsed spec of `run.request.pinned`. `place` is what was said last of the slots that it claims;
+    `are_occupants_there`: those whom it waits for have been looked for.
     `followed` names the pods whose output is taken care of, `attached` those whose log is being read
     or has been; `log` is `UNAVAILABLE` while its last lines are not there yet.
     """
@@ -54,7 +57,12 @@ class ObservedExecution:
     is_execution_live: bool = False
     proc: Proc | UnreadableObject | Unseen = Unseen.NOT_READ
     is_proc_live: bool = False
+    schedule: ProcSchedule | UnreadableObject | Unseen = Unseen.NOT_READ
+    is_schedule_live: bool = False
     run: RecordedRun | Unseen = Unseen.NOT_READ
+    is_run_live: bool = False
+    place: SlotVerdict | Unseen = Unseen.NOT_READ
+    are_occupants_there: bool = False
     earlier: RecordedRun | Unseen = Unseen.NOT_READ
     record_refusal: str | None = None
     pinned: ProcSpec | None = None
@@ -72,6 +80,12 @@ class ObservedExecution:
     followed: frozenset[Uid] = frozenset()
     attached: frozenset[Uid] = frozenset()
     log: LogSummary | Unseen = Unseen.NOT_READ
+
+    @property
+    def wants_to_stop(self) -> bool:
+        """Whether somebody stopped it, or a newer run has its place."""
+        is_replaced = isinstance(self.run, RecordedRun) and bool(self.run.replaced_by)
+        return self.execution.wants_to_stop or is_replaced
 
     @property
     def own_job(self) -> JobFacts | None:
@@ -106,9 +120,18 @@ class ObservedExecution:
         return tuple(sorted(pods, key=lambda pod: (pod.created_at, pod.name)))
 
     @property
+    def attempt_pods(self) -> tuple[PodFacts, ...]:
+        """Those without the pods that went because the Job was suspended: these neither failed nor ended."""
+        job = self.own_job
+        return tuple(
+            pod for pod in self.own_pods if job is None or not pod.went_by_a_suspension_of(job)
+        )
+
+    @property
     def last_pod(self) -> PodFacts | None:
         """The pod of the newest attempt."""
-        return self.own_pods[-1] if self.own_pods else None
+        pods = self.own_pods
+        return pods[-1] if pods else None
 
     @property
     def outcome(self) -> Outcome | None:

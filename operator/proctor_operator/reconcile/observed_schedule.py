@@ -23,6 +23,8 @@ class ObservedSchedule:
     """The Proc as it was last seen, to note which one was looked at; the execution asks again."""
     active: tuple[ActiveRun, ...] = ()
     progress: Progress | Unseen = Unseen.NOT_READ
+    has_started_one: bool = False
+    """In this very pass."""
     has_begun: bool = False
     """Whether this very pass noted where it goes on from."""
     own_claim: Claim | None = None

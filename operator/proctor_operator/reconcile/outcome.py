@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from proctor_operator.domain.concurrency import Occupant
 from proctor_operator.domain.conditions import MESSAGE_LIMIT_BYTES, shorten
 from proctor_operator.domain.execution import Phase
 from proctor_operator.domain.log import LogSummary
 from proctor_operator.domain.redaction import Redactor
-from proctor_operator.domain.run import Outcome
+from proctor_operator.domain.run import Outcome, RecordedRun
 from proctor_operator.domain.workload import JobEnd, JobFacts, PodFacts, PodPhase
 from proctor_operator.reconcile.failure import (
     OUT_OF_MEMORY,
@@ -22,6 +23,8 @@ from proctor_operator.reconcile.observed import ObservedExecution
 from proctor_operator.reconcile.pending import noted_before
 
 RESULT_LIMIT_BYTES: Final = 4096
+REPLACED: Final = "Replaced"
+"""Reason of a run whose place a newer one took."""
 _PAUSE_BETWEEN_ATTEMPTS: Final = timedelta(seconds=10)
 """The shortest back-off of the Job controller."""
 
@@ -59,9 +62,20 @@ def classify_never_started(observed: ObservedExecution, now: datetime) -> Outcom
     """Outcome of an execution that was stopped before it had a Job."""
     if observed.execution.spec.cancel:
         said = ("Cancelled", _cancelled_message(observed))
-    else:
+    elif observed.execution.is_being_deleted:
         said = ("Deleted", "the execution was deleted before it started")
+    else:
+        said = (REPLACED, _replaced_message(observed))
     return Outcome(Phase.CANCELLED, *said, completed_at=now)
+
+
+def classify_vanished(occupant: Occupant, now: datetime) -> Outcome:
+    """Outcome of a run whose execution and Job are gone, though nobody recorded its end."""
+    if occupant.is_waiting:
+        message = "the ProcExecution object was removed while it waited for a slot"
+        return Outcome(Phase.CANCELLED, "ExecutionRemoved", message, completed_at=now)
+    message = "the ProcExecution object and its job are gone, and nobody recorded how it ended"
+    return Outcome(Phase.LOST, "ExecutionRemoved", message, completed_at=now)
 
 
 def refused(reason: str, message: str, now: datetime) -> Outcome:
@@ -81,7 +95,7 @@ def _pod_that_failed(observed: ObservedExecution, job: JobFacts, end: JobEnd) ->
     Between two attempts the Job controller pauses, so one that failed just before the Job was the last.
     """
     last = observed.last_pod
-    known = sum(pod.has_ended for pod in observed.own_pods)
+    known = sum(pod.has_ended for pod in observed.attempt_pods)
     if last is None or known >= job.failed_pods:
         return last
     finished_at = last.end.finished_at if last.end else None
@@ -118,7 +132,7 @@ def _went_by_its_ttl(observed: ObservedExecution, job: JobFacts, end: JobEnd) ->
     Before the release only somebody else can have given it a time to live.
     """
     is_after = job.deletion_time is not None and job.deletion_time >= end.at
-    return job.has_ttl and is_after and not observed.execution.wants_to_stop
+    return job.has_ttl and is_after and not observed.wants_to_stop
 
 
 def _why_it_was_stopped(observed: ObservedExecution, job: JobFacts) -> Words:
@@ -130,12 +144,19 @@ def _why_it_was_stopped(observed: ObservedExecution, job: JobFacts) -> Words:
         return Phase.CANCELLED, "Cancelled", _cancelled_message(observed)
     if observed.execution.is_being_deleted:
         return Phase.CANCELLED, "Deleted", "the execution was deleted while it ran"
+    if isinstance(observed.run, RecordedRun) and observed.run.replaced_by:
+        return Phase.CANCELLED, REPLACED, _replaced_message(observed)
     return Phase.FAILED, "JobDeleted", f"somebody deleted the job {job.name!r}"
 
 
 def _cancelled_message(observed: ObservedExecution) -> str:
     by = observed.execution.spec.cancelled_by
     return f"cancelled by {by.username}" if by else "spec.cancel was set"
+
+
+def _replaced_message(observed: ObservedExecution) -> str:
+    by = observed.run.replaced_by if isinstance(observed.run, RecordedRun) else ""
+    return f"replaced by the newer execution {by!r}"
 
 
 def _outcome(
@@ -153,7 +174,7 @@ def _outcome(
         pod=pod,
         started_at=observed.started_at,
         ended_at=at,
-        attempts=max(attempts or 0, len(observed.own_pods)),
+        attempts=max(attempts or 0, len(observed.attempt_pods)),
     )
     masks = observed.pinned.logs.mask if observed.pinned else ()
     log = observed.log if isinstance(observed.log, LogSummary) else None

@@ -27,6 +27,10 @@ _NEVER_STARTS: Final = (
 _PULL_FAILS: Final = frozenset({"ErrImagePull", "ImagePullBackOff"})
 STARTING: Final = "Starting"
 """Reason of an execution that still waits for its container after what kept it is over."""
+QUEUED: Final = "Queued"
+"""Reason of an execution that waits for a slot."""
+SUSPENDED: Final = "Suspended"
+"""Reason of an execution whose Job somebody holds back; that is no trouble, and no time-out counts it."""
 _NUMBER: Final = re.compile(r"\d+")
 _CONTAINER_ID: Final = re.compile(r"[0-9a-f]{12,}")
 _PENDING_TIMEOUT: Final = "PendingTimeout"
@@ -70,7 +74,7 @@ def noted_before(observed: ObservedExecution) -> GivenUp | None:
     phase = _PHASES.get(status.reason)
     if phase is None or status.phase.is_terminal:
         return None
-    if observed.execution.wants_to_stop and _has_started_since(observed, status):
+    if observed.wants_to_stop and _has_started_since(observed, status):
         return None
     return GivenUp(phase, status.reason, status.message)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from proctor_operator.domain.arguments import find_schema_problem, find_value_problem
 from proctor_operator.domain.conditions import Condition, ConditionStatus, ConditionType, condition
 from proctor_operator.domain.naming import is_environment_name, is_refused_environment_name
-from proctor_operator.domain.proc import ConcurrencyPolicy, Parameter, Proc, ProcSpec
+from proctor_operator.domain.proc import Parameter, Proc, ProcSpec
 from proctor_operator.domain.redaction import find_mask_problem
 from proctor_operator.reconcile.trouble import told_by_runs
 
@@ -24,9 +24,8 @@ class ProcProblem:
 
 def find_proc_problem(spec: ProcSpec) -> ProcProblem | None:
     """Name the first kind of trouble, in full; None when the proc can run."""
-    return first_problem(
-        _mistakes(spec), _not_supported_yet(spec), unsupported="this release does not honour "
-    )
+    wrong = "; ".join(_mistakes(spec))
+    return ProcProblem("InvalidSpec", wrong) if wrong else None
 
 
 def first_problem(
@@ -89,6 +88,7 @@ def _mistakes(spec: ProcSpec) -> Iterator[str]:
             yield f"the name {name} is used {names.count(name)} times"
     for parameter in spec.parameters:
         yield from _parameter_mistakes(parameter)
+    yield from _concurrency_mistakes(spec)
     for pattern in spec.logs.mask:
         problem = find_mask_problem(pattern)
         if problem is not None:
@@ -110,8 +110,12 @@ def _parameter_mistakes(parameter: Parameter) -> Iterator[str]:
             yield f"{where}: default: {problem}"
 
 
-def _not_supported_yet(spec: ProcSpec) -> Iterator[str]:
-    if spec.concurrency.policy is not ConcurrencyPolicy.ALLOW:
-        yield f"spec.concurrency.policy {spec.concurrency.policy}"
-    if spec.queue_name is not None:
-        yield "spec.queueName"
+def _concurrency_mistakes(spec: ProcSpec) -> Iterator[str]:
+    """The API server has said so already, unless an older definition of the kind is installed."""
+    sensitive = {one.name: one.sensitive for one in spec.parameters}
+    known = ", ".join(name for name, is_sensitive in sensitive.items() if not is_sensitive)
+    for name in spec.concurrency.key:
+        if name not in sensitive:
+            yield f"concurrency.key: the proc declares no parameter {name} (declared: {known or 'none'})"
+        elif sensitive[name]:
+            yield f"concurrency.key: the parameter {name} is sensitive; its value is not known here"

@@ -7,7 +7,6 @@ so that deleting an execution does not start it once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,8 +20,7 @@ from proctor_operator.domain.occurrences import (
     read_timing,
     starting_time,
 )
-from proctor_operator.domain.proc import ConcurrencyPolicy
-from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleSpec
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.reconcile.decision import Rest
 from proctor_operator.reconcile.due import Start, may_still_start, next_due, next_missed
 from proctor_operator.reconcile.observed_schedule import ObservedSchedule
@@ -62,6 +60,7 @@ from proctor_operator.reconcile.scheduled_run import (
 RECORD_RETRY_SECONDS: Final = 5.0
 HINDRANCE_RETRY_SECONDS: Final = 20.0
 SOON_SECONDS: Final = 60.0
+TELL_AFTER_SECONDS: Final = 2.0
 
 
 def decide_schedule(observed: ObservedSchedule, now: datetime) -> ScheduleAction | Rest:
@@ -72,10 +71,6 @@ def decide_schedule(observed: ObservedSchedule, now: datetime) -> ScheduleAction
     timing = read_timing(schedule.spec, schedule.uid)
     if isinstance(timing, TimingProblem):
         return _tell(observed, ProcProblem("InvalidSchedule", timing.message), now)
-    not_yet = ", ".join(_not_supported_yet(schedule.spec))
-    if not_yet:
-        message = f"this release does not honour {not_yet}"
-        return _tell(observed, ProcProblem("NotSupportedYet", message), now)
     match observed.progress:
         case Unseen.NOT_READ:
             return ReadProgress()
@@ -185,9 +180,12 @@ def _show(
     if seconds is not None and seconds <= SOON_SECONDS:
         # What has ended meanwhile is shown together with what starts then.
         shown = before.model_copy(update={"active": status.active})
-    if not shows_the_same(shown, status):
-        return WriteScheduleStatus(status)
-    return Rest(after_seconds=seconds)
+    if shows_the_same(shown, status):
+        return Rest(after_seconds=seconds)
+    if observed.has_started_one:
+        # A thousand others may be due at this moment, and their start is worth more than this word.
+        return Rest(after_seconds=TELL_AFTER_SECONDS)
+    return WriteScheduleStatus(status)
 
 
 def _until_the_next(
@@ -219,8 +217,3 @@ def _find_age(observed: ObservedSchedule, known: Progress, now: datetime) -> Ski
         "what it runs, or create it again"
     )
     return Skip("RequesterTooOld", message)
-
-
-def _not_supported_yet(spec: ProcScheduleSpec) -> Iterator[str]:
-    if spec.concurrency.policy is not ConcurrencyPolicy.ALLOW:
-        yield f"spec.concurrency.policy {spec.concurrency.policy}"

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from proctor_operator.domain.execution import Phase
 from proctor_operator.domain.run import RecordedRun
 from proctor_operator.domain.workload import JobFacts
 from proctor_operator.reconcile.decision import Action, RecordJob, Rest, WriteStatus
 from proctor_operator.reconcile.observed import ObservedExecution
-from proctor_operator.reconcile.pending import STARTING, pending_problem, seconds_until_given_up
+from proctor_operator.reconcile.pending import (
+    STARTING,
+    SUSPENDED,
+    pending_problem,
+    seconds_until_given_up,
+)
 from proctor_operator.reconcile.status import pending_status, shows_the_same
 
 POD_SHOULD_BE_THERE_SECONDS = 30.0
@@ -23,7 +29,8 @@ def wait_for_a_start(
 ) -> Action | Rest:
     """Say what keeps the newest pod from starting, as long as it does, and note the Job if it takes long."""
     age = (now - job.created_at).total_seconds()
-    problem = pending_problem(observed) or _no_pod_yet(observed, job, now)
+    problem = _held_back(observed, job, now)
+    problem = problem or pending_problem(observed) or _no_pod_yet(observed, job, now)
     if problem is None and age >= SETTLES_AFTER_SECONDS:
         problem = _no_trouble_any_more(observed)
     if problem is not None:
@@ -34,6 +41,28 @@ def wait_for_a_start(
     if not is_noted and age >= NOTE_JOB_AFTER_SECONDS:
         return RecordJob(job.uid)
     return Rest(after_seconds=_until_there_is_news(observed, job, now, is_noted=is_noted))
+
+
+def has_gone_back(observed: ObservedExecution, job: JobFacts) -> bool:
+    """Whether it ran before its Job was suspended, and has no container again so far."""
+    status = observed.execution.status
+    shows_it = status.phase is Phase.PENDING and status.start_time is not None
+    is_over = all(pod.has_ended for pod in observed.own_pods if pod.started_at is not None)
+    return is_over and (job.is_suspended or shows_it)
+
+
+def _held_back(observed: ObservedExecution, job: JobFacts, now: datetime) -> tuple[str, str] | None:
+    """A queue that lets it through at once is worth no word."""
+    is_new = (now - job.created_at).total_seconds() < SETTLES_AFTER_SECONDS
+    if not job.is_suspended or is_new:
+        return None
+    queue = observed.pinned.queue_name if observed.pinned is not None else None
+    if queue is not None:
+        return SUSPENDED, f"the job waits until the queue {queue!r} of Kueue lets it start"
+    return (
+        SUSPENDED,
+        f"somebody suspended the job {job.name!r}; it goes on when spec.suspend is false",
+    )
 
 
 def _until_there_is_news(
@@ -47,7 +76,7 @@ def _until_there_is_news(
         waits.append(POD_SHOULD_BE_THERE_SECONDS - waited + 1.0)
     if not is_noted:
         waits.append(NOTE_JOB_AFTER_SECONDS - age)
-    if observed.execution.status.reason:
+    if observed.execution.status.reason or job.is_suspended:
         waits.append(SETTLES_AFTER_SECONDS - age)
     return min((one for one in waits if one is not None and one > 0), default=None)
 

@@ -16,9 +16,11 @@ from proctor_operator.domain.naming import Namespace, Uid, job_name
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
 from proctor_operator.domain.proc import Proc, ProcSpec
 from proctor_operator.domain.run import RecordedRun
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.status import is_finished
+from proctor_operator.runtime.activity_index import ActivityIndex
 from proctor_operator.runtime.finished import FinishedIndex
 from proctor_operator.runtime.scheduled import ScheduledIndex
 
@@ -61,6 +63,7 @@ class ObjectCache:
         self._lost_their_job: set[Uid] = set()
         self._buried: OrderedDict[Uid, None] = OrderedDict()
         self.finished = FinishedIndex()
+        self.activity = ActivityIndex()
         self.scheduled = ScheduledIndex()
 
     def put(self, known: OwnObject) -> bool:
@@ -83,6 +86,7 @@ class ObjectCache:
         self._own[key] = known
         self._keys_by_uid[known.uid] = key
         self.finished.put(known)
+        self.activity.put(known)
         self.scheduled.put(known)
         return True
 
@@ -100,6 +104,7 @@ class ObjectCache:
         del self._own[key]
         self._forget_uid(old.uid)
         self.finished.remove(old)
+        self.activity.remove(old)
         self.scheduled.remove(old)
         return True
 
@@ -117,6 +122,11 @@ class ObjectCache:
         """Look a Proc up."""
         known = self._own.get(ObjectKey(Kind.PROC, namespace, name))
         return known if isinstance(known, Proc | UnreadableObject) else None
+
+    def schedule(self, namespace: Namespace, name: str) -> ProcSchedule | None:
+        """Look a ProcSchedule up, if it can be read."""
+        known = self._own.get(ObjectKey(Kind.PROC_SCHEDULE, namespace, name))
+        return known if isinstance(known, ProcSchedule) else None
 
     def uids(self) -> dict[ObjectKey, Uid]:
         """Every object of ours that is here, by key."""

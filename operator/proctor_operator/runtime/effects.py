@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
@@ -20,10 +21,11 @@ from proctor_operator.domain.errors import (
 )
 from proctor_operator.domain.execution import ProcExecution
 from proctor_operator.domain.identity import Requester
-from proctor_operator.domain.naming import RECORD_FINALIZER, Namespace
+from proctor_operator.domain.naming import RECORD_FINALIZER, Namespace, Uid
 from proctor_operator.domain.objects import Unseen
 from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.run import RecordedRun, RunKey
+from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.access import Access
 from proctor_operator.ports.clock import Clock
@@ -39,17 +41,21 @@ from proctor_operator.reconcile.decision import (
     AskPlugins,
     AskPreLaunch,
     AttachLog,
+    ClaimSlots,
     CreateJob,
     DeleteJob,
     DeletePod,
+    EndTheVanished,
     FetchEarlierRun,
     FinishLog,
     FollowLog,
     ReadExecution,
     ReadJob,
+    ReadPlace,
     ReadPods,
     ReadProc,
     ReadRun,
+    ReadSchedule,
     RecordJob,
     RecordOutcome,
     RecordRefusal,
@@ -62,15 +68,20 @@ from proctor_operator.reconcile.decision import (
 from proctor_operator.reconcile.jobspec import TTL_AFTER_RELEASE_SECONDS
 from proctor_operator.reconcile.observed import Hindrance, ObservedExecution
 from proctor_operator.reconcile.question import question_of
+from proctor_operator.reconcile.slots import groups_of
 from proctor_operator.runtime.cache import ObjectCache, key_of
 from proctor_operator.runtime.launch_gates import LaunchGates
 from proctor_operator.runtime.log_capture import LogCapture, LogWishes
 from proctor_operator.runtime.pins import Pins
+from proctor_operator.runtime.slot_effects import SlotEffects
 
 RecordAction = (
     ReadRun
     | FetchEarlierRun
     | RecordRun
+    | ClaimSlots
+    | ReadPlace
+    | EndTheVanished
     | RecordRefusal
     | RecordJob
     | RecordStarted
@@ -93,6 +104,7 @@ class ExecutionEffects:
         access: Access,
         plugins: Plugins,
         clock: Clock,
+        wake: Callable[[Uid], None],
     ) -> None:
         self._cache = cache
         self._cluster = cluster
@@ -104,6 +116,9 @@ class ExecutionEffects:
         self._clock = clock
         self._record_is_away = False
         self._pins = Pins()
+        self._slots = SlotEffects(
+            cache=cache, cluster=cluster, records=records, clock=clock, wake=wake
+        )
 
     async def perform(self, action: Action, observed: ObservedExecution) -> ObservedExecution:
         """Do it, and return the snapshot with what is known now.
@@ -114,7 +129,7 @@ class ExecutionEffects:
         match action:
             case ReadExecution():
                 return await self._look_at_the_execution(observed)
-            case ReadProc() | ReadJob() | ReadPods():
+            case ReadProc() | ReadSchedule() | ReadJob() | ReadPods():
                 return await self._look(action, observed)
             case AskMayExecute() | AskPlugins() | AskMayReadSecret():
                 return await self._ask(action, observed)
@@ -125,6 +140,9 @@ class ExecutionEffects:
                 ReadRun()
                 | FetchEarlierRun()
                 | RecordRun()
+                | ClaimSlots()
+                | ReadPlace()
+                | EndTheVanished()
                 | RecordRefusal()
                 | RecordJob()
                 | RecordStarted()
@@ -135,6 +153,10 @@ class ExecutionEffects:
                 return await self._read_log(action, observed)
             case _:
                 return await self._write(action, observed)
+
+    def rules_changed(self, known: Proc | ProcSchedule) -> None:
+        """A Proc or schedule was changed, perhaps its limit."""
+        self._slots.lines.rules_changed(known.uid, known.generation)
 
     async def fetch_job(self, namespace: Namespace, name: str) -> JobFacts | None:
         """Read a Job live; None when it is not there."""
@@ -155,7 +177,7 @@ class ExecutionEffects:
 
     async def _look(
         self,
-        action: ReadProc | ReadJob | ReadPods,
+        action: ReadProc | ReadSchedule | ReadJob | ReadPods,
         observed: ObservedExecution,
     ) -> ObservedExecution:
         namespace = observed.execution.namespace
@@ -167,6 +189,12 @@ class ExecutionEffects:
                     return replace(observed, proc=Unseen.ABSENT, is_proc_live=True)
                 # Not into the cache: the watch would bring nothing new, and nobody would look at it.
                 return replace(observed, proc=proc, is_proc_live=True)
+            case ReadSchedule(name):
+                try:
+                    schedule = await self._cluster.fetch_schedule(namespace, name)
+                except NotFound:
+                    return replace(observed, schedule=Unseen.ABSENT, is_schedule_live=True)
+                return replace(observed, schedule=schedule, is_schedule_live=True)
             case ReadJob(name):
                 job = await self.fetch_job(namespace, name)
                 return replace(
@@ -239,6 +267,9 @@ class ExecutionEffects:
                 return replace(observed, earlier=earlier or Unseen.ABSENT)
             case RecordRun(request):
                 return self._with_run(observed, await self._records.record_run(request))
+            case ClaimSlots() | ReadPlace() | EndTheVanished():
+                known, run = await self._slots.perform(action, observed)
+                return self._with_run(known, run) if run is not None else known
             case RecordRefusal(request, outcome):
                 run = await self._records.record_refusal(request, outcome)
                 return self._with_run(observed, run)
@@ -251,13 +282,16 @@ class ExecutionEffects:
                 return replace(observed, run=run)
             case RecordOutcome(job_uid, outcome):
                 stored = await self._records.record_outcome(key, job_uid, outcome)
+                self._slots.ended(key, groups_of(observed))
                 return replace(observed, run=replace(_run(observed), outcome=stored))
             case _:
                 assert_never(action)
 
     def _with_run(self, observed: ObservedExecution, run: RecordedRun) -> ObservedExecution:
         shared, pinned = self._pins.share(run)
-        return replace(observed, run=shared, pinned=pinned)
+        if not run.is_waiting or run.outcome:
+            self._slots.lines.leave(run.request.key.uid)
+        return replace(observed, run=shared, pinned=pinned, is_run_live=True)
 
     async def _write(
         self,

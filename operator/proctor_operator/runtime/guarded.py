@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
+from proctor_operator.domain.concurrency import SlotClaim, SlotVerdict
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.log import LogChunk, LogSource, LogSpan
@@ -16,7 +17,7 @@ from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.objects import ObjectKey, UnreadableObject
 from proctor_operator.domain.occurrence import Claim, PassedOver, Progress, ScheduleKey, Skip
-from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.procplugin import ProcPlugin, ProcPluginStatus, UnreadablePlugin
 from proctor_operator.domain.run import Outcome, RecordedRun, RunKey, RunRequest
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
@@ -26,7 +27,7 @@ from proctor_operator.ports.events import EventSeries, EventStore
 from proctor_operator.ports.leadership import Leadership
 from proctor_operator.ports.occurrences import Occurrences
 from proctor_operator.ports.plugins import PluginStore
-from proctor_operator.ports.records import LogStore, Records
+from proctor_operator.ports.records import LogStore, Records, SlotAnswer
 
 
 class GuardedCluster:
@@ -45,6 +46,12 @@ class GuardedCluster:
     async def fetch_proc(self, namespace: Namespace, name: str) -> Proc | UnreadableObject:
         """See the port."""
         return await self._cluster.fetch_proc(namespace, name)
+
+    async def fetch_schedule(
+        self, namespace: Namespace, name: str
+    ) -> ProcSchedule | UnreadableObject:
+        """See the port."""
+        return await self._cluster.fetch_schedule(namespace, name)
 
     async def fetch_job(self, namespace: Namespace, name: str) -> JobFacts:
         """See the port."""
@@ -110,6 +117,11 @@ class GuardedCluster:
             key, resource_version, conditions, observed_generation=observed_generation
         )
 
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._cluster.write_activity(proc, activity)
+
     async def write_refusal(
         self, unreadable: UnreadableObject, conditions: tuple[Condition, ...], message: str
     ) -> None:
@@ -154,6 +166,15 @@ class GuardedRecords:
         """See the port."""
         self._leadership.assert_leading()
         return await self._records.record_run(request)
+
+    async def claim_slots(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        """See the port."""
+        self._leadership.assert_leading()
+        return await self._records.claim_slots(request, claims)
+
+    async def fetch_place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        """See the port."""
+        return await self._records.fetch_place(key, claims)
 
     async def record_refusal(self, request: RunRequest, outcome: Outcome) -> RecordedRun:
         """See the port."""

@@ -10,6 +10,7 @@ from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
+from proctor_operator.runtime.activity import ACTIVITY_DELAY_SECONDS
 from proctor_operator.runtime.cache import ObjectCache, key_of
 from proctor_operator.runtime.queue import WorkQueue
 
@@ -28,6 +29,7 @@ class Informer:
         self._queue = queue
         self._is_feeding = False
         cache.finished.listen(self._wake_retention)
+        cache.activity.listen(self._wake_activity)
         cache.scheduled.listen(self._wake_schedule)
 
     def feed(self) -> None:
@@ -37,6 +39,8 @@ class Informer:
         self._is_feeding = True
         for key in self._cache.uids():
             self._wake(key)
+            if key.kind is Kind.PROC:
+                self._wake_activity(ObjectKey(Kind.PROC_ACTIVITY, key.namespace, key.name))
         for job in self._cache.jobs():
             self._wake_owner(job, is_news=True)
         for key in self._cache.finished.groups():
@@ -133,6 +137,11 @@ class Informer:
         """Soon, and once for all that end until then: nobody waits for it."""
         if self._is_feeding:
             self._queue.add_after(key, RETENTION_DELAY_SECONDS)
+
+    def _wake_activity(self, key: ObjectKey) -> None:
+        """Once for all that changes until then."""
+        if self._is_feeding:
+            self._queue.add_after(key, ACTIVITY_DELAY_SECONDS)
 
     def _wake_schedule(self, key: ObjectKey) -> None:
         """What runs for it is shown some time after: a burst of short runs costs one write."""

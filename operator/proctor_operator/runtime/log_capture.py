@@ -26,6 +26,8 @@ from proctor_operator.runtime.run_log import RunLog
 _INLINE_SECONDS: Final = 0.5
 _ATTACH_SECONDS: Final = 2.0
 _FORGOTTEN_AFTER_SECONDS: Final = 600.0
+_LOOKS_FOR_THE_LOST_EVERY_SECONDS: Final = 60.0
+"""Not with each new run: a burst would look through all runs for each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class LogCapture:
         self._parts = ReaderParts(logs, clock, live, Streams(limits, metrics), limits)
         self._runs: dict[Uid, _Run] = {}
         self._born_at = clock.now()
+        self._looks_again_at = 0.0
 
     def learn(self, execution_uid: Uid, pods: Sequence[PodFacts]) -> None:
         """Pass on the newest facts of pods that are being read."""
@@ -158,7 +161,11 @@ class LogCapture:
 
     def _forget_the_lost(self) -> None:
         """Let go of runs that nobody has asked about for long: their executions are gone."""
-        oldest = self._clock.monotonic() - _FORGOTTEN_AFTER_SECONDS
+        now = self._clock.monotonic()
+        if now < self._looks_again_at:
+            return
+        self._looks_again_at = now + _LOOKS_FOR_THE_LOST_EVERY_SECONDS
+        oldest = now - _FORGOTTEN_AFTER_SECONDS
         lost = [uid for uid, run in self._runs.items() if run.is_read and run.touched_at < oldest]
         for uid in lost:
             del self._runs[uid]

@@ -32,7 +32,6 @@ from proctor_operator.reconcile.trial import (
 )
 
 _MESSAGE_LIMIT_BYTES: Final = 8192
-_NOT_YET: Final = "NotSupportedYet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +64,19 @@ class ProcAdmission:
         except Unreadable as unreadable:
             return _turned_away("InvalidSpec", unreadable.message, 422)
         problem = find_proc_problem(spec)
-        if problem is not None and problem.reason != _NOT_YET:
-            return _turned_away(problem.reason, problem.message, 422)
-        warnings: tuple[str, ...] = ()
         if problem is not None:
-            warnings = (f"no execution of this proc can start: {problem.message}",)
-        return await self._ask_the_cluster(request, spec, warnings)
+            return _turned_away(problem.reason, problem.message, 422)
+        return await self._ask_the_cluster(request, spec)
 
-    async def _ask_the_cluster(
-        self, request: AdmissionRequest, spec: ProcSpec, warnings: tuple[str, ...]
-    ) -> AdmissionAnswer:
+    async def _ask_the_cluster(self, request: AdmissionRequest, spec: ProcSpec) -> AdmissionAnswer:
         try:
             if not await self._access.may_create_jobs(request.user, request.namespace):
-                return _turned_away("NotPermitted", _lacks_the_right(request), 403, warnings)
+                return _turned_away("NotPermitted", _lacks_the_right(request), 403)
             trial = await self._try(request, spec)
         except Forbidden as forbidden:
             message = f"the operator's own account lacks a right, which a cluster admin gives: {forbidden}"
-            return _turned_away("OperatorNotPermitted", message, 503, warnings)
-        return _verdict(request, trial, (*warnings, *trial.warnings))
+            return _turned_away("OperatorNotPermitted", message, 503)
+        return _verdict(request, trial)
 
     async def _try(self, request: AdmissionRequest, spec: ProcSpec) -> _Trial:
         uid = Uid(request.uid)
@@ -97,9 +91,7 @@ class ProcAdmission:
         return _Trial(job, warnings=(shorten(said, _MESSAGE_LIMIT_BYTES),))
 
 
-def _verdict(
-    request: AdmissionRequest, trial: _Trial, warnings: tuple[str, ...]
-) -> AdmissionAnswer:
+def _verdict(request: AdmissionRequest, trial: _Trial) -> AdmissionAnswer:
     """What the server says of the Job and what Pod Security says of its pods, both at once."""
     level = request.pod_security
     pods = find_pod_problems(trial.job, level)
@@ -111,6 +103,7 @@ def _verdict(
         said.append(
             f"namespace {namespace} enforces the Pod Security level {level}: {'; '.join(pods)}"
         )
+    warnings = trial.warnings
     if not said:
         return Admitted(warnings=warnings)
     if trial.problem is not None:

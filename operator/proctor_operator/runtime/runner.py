@@ -24,6 +24,7 @@ from proctor_operator.reconcile.observed import ObservedExecution
 from proctor_operator.reconcile.policy import RunPolicy
 from proctor_operator.reconcile.proc import ProcProblem, problem_conditions, proc_conditions
 from proctor_operator.reconcile.trouble import find_news
+from proctor_operator.runtime.activity import ActivityRunner
 from proctor_operator.runtime.cache import KnownRun, ObjectCache, key_of
 from proctor_operator.runtime.effects import ExecutionEffects
 from proctor_operator.runtime.log_capture import LogCapture
@@ -59,6 +60,7 @@ class Runner:
         self._orphans = orphans
         self._capture = capture
         self._retention = retention
+        self._activity = ActivityRunner(cache=cache, cluster=cluster)
         self._schedules = schedules
         self._cluster = cluster
         self._effects = effects
@@ -72,6 +74,8 @@ class Runner:
             return await self._orphans.run(key)
         if key.kind is Kind.FINISHED_EXECUTIONS:
             return await self._retention.run(key)
+        if key.kind is Kind.PROC_ACTIVITY:
+            return await self._activity.run(key)
         known = self._cache.get(key)
         match known:
             case None:
@@ -82,10 +86,12 @@ class Runner:
             case ProcExecution():
                 return await self._run_execution(key, known)
             case Proc():
+                self._effects.rules_changed(known)
                 conditions = proc_conditions(known, self._clock.now())
                 await self._report(key, known, conditions)
                 return None
             case ProcSchedule():
+                self._effects.rules_changed(known)
                 await self._schedules.run(key, known)
                 return None
 
@@ -118,7 +124,8 @@ class Runner:
         observed = ObservedExecution(
             execution=execution,
             policy=self._policy,
-            proc=Unseen.NOT_READ if proc is None else proc,
+            proc=proc or Unseen.NOT_READ,
+            schedule=self._schedule_of(execution) or Unseen.NOT_READ,
             job=self._cache.job_of(execution) or Unseen.NOT_READ,
             has_seen_job=self._cache.has_lost_its_job(execution.uid),
             pods=pods,
@@ -130,6 +137,10 @@ class Runner:
             # Without the Job at hand only the record can tell whether there was one.
             return observed
         return replace(observed, run=known.run, pinned=known.pinned)
+
+    def _schedule_of(self, execution: ProcExecution) -> ProcSchedule | None:
+        ref = execution.spec.schedule_ref
+        return self._cache.schedule(execution.namespace, ref.name) if ref is not None else None
 
     def _remember(self, observed: ObservedExecution) -> None:
         """Keep what a later pass would have to ask for again."""

@@ -16,8 +16,14 @@ from proctor_operator.domain.objects import UnreadableObject
 from proctor_operator.domain.occurrences import find_timing_problem
 from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.schedule import ProcScheduleSpec
+from proctor_operator.ports.access import EVERY_EXECUTION
 from proctor_operator.ports.cluster import AdmissionObjects
-from proctor_operator.reconcile.admission.schedules import is_worth_judging, stamp_schedule
+from proctor_operator.reconcile.admission.schedules import (
+    changes_the_spec,
+    is_only_switched_off,
+    is_the_author,
+    stamp_schedule,
+)
 from proctor_operator.reconcile.admission.stamps import (
     ForeignStamps,
     Stamped,
@@ -58,9 +64,14 @@ class ScheduleAdmission:
         turned_away = find_lack_of_stamps(_stamp(request, manifest, stamper, proc))
         if turned_away is not None:
             return turned_away
-        if old and not is_worth_judging(old, manifest):
+        if old and not changes_the_spec(old, manifest):
             return Admitted()
         spec = parse(ProcScheduleSpec, manifest.get("spec"), where="spec")
+        if old and is_only_switched_off(old, manifest):
+            user = requester_stamp(stamper.user, _named_groups(proc))
+            is_free = stamper.brings_stamps or is_the_author(old, user)
+            submission = Submission(request, proc, spec, user)
+            return Admitted() if is_free else await self._validate_switching_off(submission)
         mistake = find_timing_problem(spec)
         if mistake is not None:
             return TurnedAway("InvalidSchedule", mistake, code=422)
@@ -69,6 +80,20 @@ class ScheduleAdmission:
             author = requester_stamp(stamper.user, _named_groups(proc))
         objection = await self.submissions.find_objection(Submission(request, proc, spec, author))
         return objection or Admitted()
+
+    async def _validate_switching_off(self, submission: Submission) -> AdmissionAnswer:
+        """What it would run matters not, so that it can be stopped whatever is wrong with that."""
+        access, namespace = self.submissions.access, submission.request.namespace
+        if await access.may_cancel(submission.requester, namespace, EVERY_EXECUTION):
+            return Admitted()
+        denial = await self.submissions.find_lack_of_rights(submission)
+        if denial is None:
+            return Admitted()
+        return TurnedAway(
+            "NotPermitted",
+            "spec.suspend: only the schedule's author, somebody who may execute its proc, or somebody with the "
+            f"verb cancel on procexecutions here may suspend it; {denial}",
+        )
 
     async def _proc(
         self, request: AdmissionRequest, manifest: JsonObject

@@ -214,7 +214,8 @@ class ScheduleRunner:
                 return _done(claim, observed, is_sure=has_moved)
             case MarkStarted(claim, execution):
                 has_moved = await occurrences.mark_started(key, claim, execution)
-                return _done(claim, observed, is_sure=has_moved)
+                done = _done(claim, observed, is_sure=has_moved)
+                return replace(done, has_started_one=True)
             case MarkMissed(claim):
                 has_moved = await occurrences.mark_missed(key, claim)
                 done = _done(claim, observed, is_sure=has_moved)

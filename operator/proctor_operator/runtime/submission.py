@@ -84,6 +84,16 @@ class Submissions:
         said = [refusal.message for refusal in denials if refusal is not None]
         return _turned_away(Refusal("NotPermitted", "; ".join(said))) if said else None
 
+    async def find_lack_of_rights(self, submission: Submission) -> str | None:
+        """Why the requester may not execute the Proc, whatever the arguments; None: they may."""
+        proc = submission.proc
+        refusal = (
+            await self._authorize(submission, proc)
+            if isinstance(proc, Proc)
+            else _no_proc(submission, proc)
+        )
+        return refusal.message if refusal is not None else None
+
     async def ask_gates(self, hook: Hook, submission: Submission) -> AdmissionAnswer:
         """Let the gates have their say; one that is not ready to decide is a denial to try again."""
         if not isinstance(submission.proc, Proc):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import ip_address
@@ -43,8 +44,9 @@ class GateConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     endpoint: str
+    caFile: Path | None = None  # noqa: N815 - as people write it
     path: str = "api/v1/users/profile"
-    tokenIn: TokenIn = TokenIn.HEADER  # noqa: N815 - as people write it
+    tokenIn: TokenIn = TokenIn.HEADER  # noqa: N815 - same
     groups: tuple[str, ...] = ()
     match: str = "All"
     timeoutSeconds: float = 1.5  # noqa: N815 - same
@@ -77,6 +79,7 @@ class GatePlugin(ProctorPlugin):
         "additionalProperties": False,
         "properties": {
             "endpoint": {"type": "string", "minLength": 1, "maxLength": 1024},
+            "caFile": {"type": "string", "pattern": "^/", "maxLength": 1024},
             "path": {"type": "string", "maxLength": 1024, "pattern": "^[A-Za-z0-9._~/-]*$"},
             "tokenIn": {"enum": ["header", "query"]},
             "groups": {
@@ -104,7 +107,7 @@ class GatePlugin(ProctorPlugin):
         self._token_file = credentials_file
         # No redirects: the token goes to this server and no other. No proxy from the environment either.
         # Reading the authorities takes a while in which no other plugin should have to wait.
-        authorities = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+        authorities = await asyncio.to_thread(_read_authorities, self._config.caFile)
         self._client = httpx.AsyncClient(
             verify=authorities,
             timeout=self._config.timeoutSeconds,
@@ -190,6 +193,19 @@ async def _profile_of(response: httpx.Response) -> GateProfile | None:
         return GateProfile.model_validate(json.loads(body))
     except (ValueError, RecursionError):
         raise PluginFailure("Gate's answer is no profile") from None
+
+
+def _read_authorities(ca_file: Path | None) -> ssl.SSLContext:
+    """Whom to believe: the authorities in the file and no others, else those that httpx brings."""
+    if ca_file is None:
+        return httpx.create_ssl_context(trust_env=False)
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+        raise PluginFailure(
+            f"spec.config.caFile {ca_file} holds no certificates in PEM: {problem}"
+        ) from None
 
 
 def _endpoint_problem(endpoint: str) -> str | None:

@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -28,18 +27,6 @@ from unit.webhooks import (
     serving_pair,
     until,
 )
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority.create("webhook-ca")
-
-
-@pytest.fixture
-def folder(authority: Authority, tmp_path: Path) -> Folder:
-    folder = Folder(tmp_path)
-    folder.write(serving_pair(authority))
-    return folder
 
 
 async def _shown(running: Served, name: str = "localhost") -> bytes:

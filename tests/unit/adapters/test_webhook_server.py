@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -26,7 +25,6 @@ from unit.webhooks import (
     Served,
     review,
     served,
-    serving_pair,
     until,
 )
 
@@ -36,18 +34,6 @@ def nested(levels: int) -> list[Any]:
     for _ in range(levels):
         value = [value]
     return value
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority.create("webhook-ca")
-
-
-@pytest.fixture
-def folder(authority: Authority, tmp_path: Path) -> Folder:
-    folder = Folder(tmp_path)
-    folder.write(serving_pair(authority))
-    return folder
 
 
 @pytest.fixture

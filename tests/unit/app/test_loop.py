@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import selectors
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
-from proctor_operator.app.loop import GatheringSelector, new_event_loop
+import pytest
+
+from proctor_operator.app.loop import GatheringSelector, new_event_loop, new_patient_loop
 
 
 class Counting(GatheringSelector):
@@ -52,7 +56,52 @@ def test_a_flood_of_news_wakes_it_a_thousand_times_a_second_at_the_most() -> Non
     assert 0 < selector.woken <= 520
 
 
-def test_what_is_ready_does_not_wait() -> None:
+def test_the_patient_one_sleeps_longer_while_each_look_finds_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(select, "select", lambda *wanted: slept.append(wanted[-1]))
+    selector = GatheringSelector(at_most=0.004)
+    near, far = socket.socketpair()
+    with selector, near, far:
+        selector.register(near, selectors.EVENT_READ)
+        far.send(b"news")
+        for _ in range(4):
+            assert selector.select(None)
+        near.recv(16)
+        assert not selector.select(0.005)
+        far.send(b"news")
+        assert selector.select(None)
+
+    assert slept == [0.001, 0.002, 0.004, 0.004, 0.004, 0.001]
+
+
+def test_one_that_people_wait_for_never_sleeps_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(select, "select", lambda *wanted: slept.append(wanted[-1]))
+    near, far = socket.socketpair()
+    with GatheringSelector() as selector, near, far:
+        selector.register(near, selectors.EVENT_READ)
+        far.send(b"news")
+        for _ in range(3):
+            assert selector.select(None)
+
+    assert slept == [0.001] * 3
+
+
+def test_what_is_due_soon_is_slept_towards_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(select, "select", lambda *wanted: slept.append(wanted[-1]))
+    with GatheringSelector(at_most=0.004) as selector:
+        assert not selector.select(0.001)
+
+    assert slept == []
+
+
+@pytest.mark.parametrize("new_loop", [new_event_loop, new_patient_loop])
+def test_what_is_ready_does_not_wait(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
     async def many_steps() -> int:
         for _ in range(20_000):
             await asyncio.sleep(0)
@@ -62,7 +111,7 @@ def test_what_is_ready_does_not_wait() -> None:
         async with asyncio.timeout(seconds):
             return await what
 
-    loop = new_event_loop()
+    loop = new_loop()
     try:
         assert loop.run_until_complete(within(10, many_steps())) == 20_000
     finally:

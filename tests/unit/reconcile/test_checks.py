@@ -77,11 +77,6 @@ REFUSALS: dict[str, tuple[ObservedExecution, str, str]] = {
         "ProcNotReady",
         "InvalidSpec",
     ),
-    "the proc asks for what this release cannot do": (
-        with_proc(queue_name="small"),
-        "ProcNotReady",
-        "NotSupportedYet",
-    ),
     "the proc is suspended": (with_proc(suspend=True), "ProcSuspended", "'grow-disk'"),
     "an argument does not fit": (
         with_proc(parameters=(parameter("A"), parameter("B"))),

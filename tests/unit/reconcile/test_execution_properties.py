@@ -103,7 +103,8 @@ def test_a_job_is_created_only_for_a_recorded_run_that_is_wanted_and_has_none(
         assert isinstance(seen.run, RecordedRun)
         assert seen.run.outcome is None
         assert seen.run.job_uid is None
-        assert not seen.execution.wants_to_stop
+        assert not seen.wants_to_stop
+        assert not seen.run.is_waiting
         assert isinstance(seen.job, Unseen)
         assert seen.pinned is not None
         assert not seen.has_seen_job

@@ -54,7 +54,7 @@ INVALID_NAME = ContainerWaiting("InvalidImageName", "repository name must be low
 
 def pending(execution_: ProcExecution | None = None, **fields: object) -> ObservedExecution:
     """Return one whose Job is noted, but whose container has not started."""
-    live = {"is_execution_live": True, "is_job_live": True}
+    live = {"is_execution_live": True, "is_job_live": True, "is_run_live": True}
     run = recorded_run(job_uid=JOB_UID)
     return recorded(execution_, **{"run": run, "job": job(), **live, "pods": (pod(),), **fields})
 
@@ -128,9 +128,13 @@ PENDING: dict[str, tuple[ObservedExecution, str]] = {
         f"ReadJob {JOB_NAME}",
     ),
     "a second before the time-out": (pending(job=job(created_at=ago(899))), "Rest 2 s"),
-    "a suspended Job is not pending, however long": (
-        pending(job=job(created_at=OVERDUE, is_suspended=True)),
-        "Rest",
+    "a suspended Job is not pending, however long: it says so once": (
+        pending(job=job(created_at=OVERDUE, is_suspended=True), pods=()),
+        "WriteStatus Pending Suspended",
+    ),
+    "a queue that lets it through at once is worth no word": (
+        pending(job=job(created_at=ago(1), is_suspended=True), pods=()),
+        "Rest 2 s",
     ),
     "time spent suspended does not count": (
         pending(job=job(created_at=ago(9000), begun_at=ago(100))),
@@ -208,9 +212,9 @@ NOTES: dict[str, tuple[ObservedExecution, str]] = {
         pending(job=job(created_at=ago(10)), run=NOT_NOTED),
         f"RecordJob {JOB_UID}",
     ),
-    "so does a Job that a queue holds": (
+    "a Job that a queue holds is named by the status that says so": (
         pending(job=job(created_at=ago(10), is_suspended=True), run=NOT_NOTED),
-        f"RecordJob {JOB_UID}",
+        "WriteStatus Pending Suspended",
     ),
     "not where the status names it already": (
         pending(shown("", job_ref=NOTED_IN_THE_STATUS), job=job(created_at=ago(10)), run=NOT_NOTED),

@@ -28,6 +28,7 @@ from unit.builders import (
     job,
     observed,
     outcome,
+    parameter,
     pod,
     proc,
     proc_spec,
@@ -134,6 +135,6 @@ def test_a_proc_is_current_when_it_can_run_and_failed_when_only_its_author_can_h
     def status(conditions: Any) -> dict[str, Any]:
         return {"observedGeneration": 3, "conditions": dump_conditions(conditions)}
 
-    broken = proc(proc_spec(queue_name="small"))
+    broken = proc(proc_spec(parameters=(parameter("PATH"),)))
     assert kstatus(3, status(proc_conditions(proc(), NOW))) == "Current"
     assert kstatus(3, status(proc_conditions(broken, NOW))) == "Failed"

@@ -93,30 +93,39 @@ def test_all_mistakes_are_named_at_once_and_no_secret_default_among_them() -> No
     assert "hunter2" not in problem.message
 
 
-NOT_YET: dict[str, tuple[dict[str, Any], str]] = {
-    "Forbid": ({"concurrency": {"policy": "Forbid"}}, "spec.concurrency.policy Forbid"),
-    "Replace": ({"concurrency": {"policy": "Replace"}}, "spec.concurrency.policy Replace"),
-    "Queue": ({"concurrency": {"policy": "Queue"}}, "spec.concurrency.policy Queue"),
-    "a queue": ({"queue_name": "small"}, "spec.queueName"),
+HONOURED: dict[str, dict[str, Any]] = {
+    "Forbid": {"concurrency": {"policy": "Forbid"}},
+    "Replace": {"concurrency": {"policy": "Replace", "limit": 2}},
+    "Queue by a key": {
+        "concurrency": {"policy": "Queue", "key": ("A",)},
+        "parameters": (parameter("A"),),
+    },
+    "a queue of Kueue": {"queue_name": "small"},
 }
 
 
-@pytest.mark.parametrize(("fields", "named"), NOT_YET.values(), ids=NOT_YET)
-def test_a_field_that_this_release_does_not_honour_is_never_passed_over(
-    fields: dict[str, Any], named: str
-) -> None:
-    problem = find_proc_problem(proc_spec(**fields))
+@pytest.mark.parametrize("fields", HONOURED.values(), ids=HONOURED)
+def test_limits_and_queues_are_honoured(fields: dict[str, Any]) -> None:
+    assert find_proc_problem(proc_spec(**fields)) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("SIZE", "concurrency.key: the proc declares no parameter SIZE (declared: A)"),
+        ("TOKEN", "concurrency.key: the parameter TOKEN is sensitive; its value is not known here"),
+    ],
+)
+def test_a_key_is_the_name_of_a_parameter_whose_value_is_known(key: str, said: str) -> None:
+    problem = find_proc_problem(
+        proc_spec(
+            concurrency={"policy": "Queue", "key": ("A", key)},
+            parameters=(parameter("A"), parameter("TOKEN", sensitive=True)),
+        )
+    )
 
     assert problem is not None
-    assert problem.reason == "NotSupportedYet"
-    assert problem.message == f"this release does not honour {named}"
-
-
-def test_mistakes_are_told_before_what_is_not_supported_yet() -> None:
-    problem = find_proc_problem(proc_spec(queue_name="small", parameters=(parameter("PATH"),)))
-
-    assert problem is not None
-    assert problem.reason == "InvalidSpec"
+    assert (problem.reason, problem.message) == ("InvalidSpec", said)
 
 
 def test_a_sound_proc_has_no_problem() -> None:
@@ -144,10 +153,6 @@ READY: dict[str, tuple[dict[str, Any], list[str]]] = {
     "mistaken and suspended": (
         {"parameters": (parameter("PATH"),), "suspend": True},
         ["Ready=False InvalidSpec", "Stalled=True InvalidSpec"],
-    ),
-    "not supported yet": (
-        {"queue_name": "small"},
-        ["Ready=False NotSupportedYet", "Stalled=True NotSupportedYet"],
     ),
 }
 

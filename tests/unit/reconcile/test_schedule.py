@@ -238,13 +238,12 @@ def test_a_mistake_is_said_and_plans_nothing() -> None:
     assert action.status.observed_generation == 1
 
 
-def test_what_this_release_cannot_do_is_said() -> None:
-    known = of(concurrency=ScheduleConcurrency(policy="Forbid"))
+@pytest.mark.parametrize("policy", ["Forbid", "Queue", "Replace"])
+def test_a_limit_of_its_own_runs_keeps_no_run_from_being_made(policy: str) -> None:
+    """Whether it may start is decided when it is there, by the same rule as for everybody."""
+    known = of(concurrency=ScheduleConcurrency(policy=policy))
 
-    action = decide_schedule(seen(known, Unseen.NOT_READ), NOW)
-
-    assert ready(action).reason == "NotSupportedYet"
-    assert "spec.concurrency.policy Forbid" in ready(action).message
+    assert decide_schedule(seen(known, Unseen.NOT_READ), NOW) == ReadProgress()
 
 
 BERLIN = "Europe/Berlin"

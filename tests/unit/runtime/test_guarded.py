@@ -37,6 +37,7 @@ from unit.builders import (
     execution,
     final_execution_status,
     job,
+    occupant,
     outcome,
     proc,
     proc_spec,
@@ -45,6 +46,7 @@ from unit.builders import (
     running,
     running_pod,
     schedule,
+    slot_claim,
     unreadable,
 )
 from unit.world import World
@@ -60,6 +62,8 @@ READS: dict[type[Any], Action] = {
     decision.AskMayReadSecret: decision.AskMayReadSecret("token"),
     decision.ReadRun: decision.ReadRun(),
     decision.FetchEarlierRun: decision.FetchEarlierRun(run_request()),
+    decision.ReadSchedule: decision.ReadSchedule("nightly"),
+    decision.ReadPlace: decision.ReadPlace((slot_claim(),)),
     decision.FollowLog: decision.FollowLog(running_pod()),
     decision.AttachLog: decision.AttachLog(ended_pod()),
     decision.FinishLog: decision.FinishLog(()),
@@ -68,6 +72,8 @@ READS: dict[type[Any], Action] = {
 
 WRITES: dict[type[Any], Action] = {
     decision.RecordRun: decision.RecordRun(run_request()),
+    decision.ClaimSlots: decision.ClaimSlots(run_request(), (slot_claim(),)),
+    decision.EndTheVanished: decision.EndTheVanished((occupant(),)),
     decision.RecordRefusal: decision.RecordRefusal(run_request(), outcome()),
     decision.RecordJob: decision.RecordJob(JOB_UID),
     decision.RecordStarted: decision.RecordStarted(JOB_UID, STARTED),
@@ -87,6 +93,7 @@ WRITES: dict[type[Any], Action] = {
 CLUSTER_READS = {
     "fetch_execution",
     "fetch_proc",
+    "fetch_schedule",
     "fetch_job",
     "fetch_pods",
     "list_own",
@@ -94,7 +101,7 @@ CLUSTER_READS = {
     "list_jobs",
     "list_pods",
 }
-RECORD_READS = {"fetch_run", "fetch_earlier"}
+RECORD_READS = {"fetch_run", "fetch_earlier", "fetch_place"}
 LOG_READS = {"log_spans", "fetch_log_chunk"}
 
 

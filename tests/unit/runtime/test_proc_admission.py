@@ -153,16 +153,6 @@ async def test_all_mistakes_come_at_once_and_nothing_is_asked_for_them(line: Lin
     assert line.dry_run.tried == []
 
 
-async def test_what_is_not_supported_yet_is_a_warning(line: Line) -> None:
-    answer = await line.ask(create(queueName="small"))
-
-    assert answer == Admitted(
-        warnings=(
-            "no execution of this proc can start: this release does not honour spec.queueName",
-        )
-    )
-
-
 async def test_who_may_not_create_jobs_is_denied_before_any_try(line: Line) -> None:
     line.access.job_creators.clear()
 

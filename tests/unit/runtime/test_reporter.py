@@ -14,6 +14,7 @@ from unit.builders import (
     KEY,
     NOW,
     execution,
+    parameter,
     proc,
     proc_spec,
     unreadable,
@@ -99,12 +100,12 @@ async def test_a_record_that_is_away_is_told_of_once() -> None:
 
 
 async def test_a_proc_with_a_mistake_and_an_object_that_does_not_parse_are_told_of() -> None:
-    mistaken = proc(proc_spec(queue_name="q"))
+    mistaken = proc(proc_spec(parameters=(parameter("PATH"),)))
     world = World(mistaken, unreadable(problem="spec.procRef: required"))
     await world.pass_over(ObjectKey(Kind.PROC, mistaken.namespace, mistaken.name))
     await world.pass_over()
 
     assert [(one.regarding.kind, one.reason) for one in world.events.told] == [
-        ("Proc", "NotSupportedYet"),
+        ("Proc", "InvalidSpec"),
         ("ProcExecution", "Unreadable"),
     ]

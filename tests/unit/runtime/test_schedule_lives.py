@@ -53,6 +53,7 @@ class Life:
         self.moment = NOW
         self.latest = NOW
         self.made: Counter[datetime] = Counter()
+        self.noted: set[str] = set()
         self.times: set[str] = {CRONS[0]}
         self.world.clock.moment = NOW
 
@@ -111,13 +112,9 @@ class Life:
             reference = one.spec.schedule_ref
             assert reference is not None
             assert reference.scheduled_time is not None
-            if one.uid not in self._seen:
-                self._seen.add(one.uid)
+            if one.uid not in self.noted:
+                self.noted.add(one.uid)
                 self.made[reference.scheduled_time] += 1
-
-    @property
-    def _seen(self) -> set[str]:
-        return self.__dict__.setdefault("seen", set())
 
     @property
     def known(self) -> ProcSchedule:
@@ -172,5 +169,6 @@ async def test_undisturbed_every_minute_of_an_hour_is_started_once() -> None:
         await life.live("wait", 60)
 
     assert len(life.made) == 60
+    await life.live("wait", 2)
     assert life.known.status.missed == 0
     assert sum(life.made.values()) == 60

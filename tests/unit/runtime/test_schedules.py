@@ -58,9 +58,20 @@ def shown(world: World) -> ProcSchedule:
     return found
 
 
+async def start_and_tell(world: World) -> None:
+    """The pass that starts what is due, and the one that then shows it."""
+    await world.pass_over(KEY)
+    world.clock.moment += timedelta(seconds=2)
+    await world.pass_over(KEY)
+
+
 async def test_an_occurrence_is_claimed_made_marked_and_shown() -> None:
     world = World(proc(), every_minute(arguments={"SIZE_GB": 2}))
 
+    await world.pass_over(KEY)
+    assert world.cluster.writes == ["create_execution"], "starting comes before telling"
+    assert world.wakes[-1] == (KEY, 2.0)
+    world.clock.moment = NOW + timedelta(seconds=2)
     await world.pass_over(KEY)
 
     (run,) = made(world)
@@ -79,17 +90,17 @@ async def test_an_occurrence_is_claimed_made_marked_and_shown() -> None:
     assert (status.last_occurrence, status.missed) == (NOW, 0)
     assert status.next_occurrence == NOW + timedelta(minutes=1)
     assert [one.name for one in status.active] == [NAME]
-    assert world.wakes[-1] == (KEY, 60.0)
+    assert world.wakes[-1] == (KEY, 58.0)
 
 
 async def test_the_next_occurrence_costs_three_writes_and_no_question() -> None:
     world = World(proc(), every_minute())
-    await world.pass_over(KEY)
+    await start_and_tell(world)
     world.occurrences.asked.clear()
     world.cluster.writes.clear()
     world.clock.moment = NOW + timedelta(minutes=1)
 
-    await world.pass_over(KEY)
+    await start_and_tell(world)
 
     assert world.occurrences.asked == ["claim", "mark_started"]
     assert world.cluster.writes == ["create_execution", "write_schedule_status"]
@@ -97,7 +108,7 @@ async def test_the_next_occurrence_costs_three_writes_and_no_question() -> None:
 
 async def test_a_pass_before_its_time_does_nothing() -> None:
     world = World(proc(), every_minute())
-    await world.pass_over(KEY)
+    await start_and_tell(world)
     world.cluster.writes.clear()
     world.clock.moment = NOW + timedelta(seconds=59)
 
@@ -109,7 +120,7 @@ async def test_a_pass_before_its_time_does_nothing() -> None:
 async def test_what_ends_is_shown_at_once_or_with_the_next_that_starts_within_a_minute() -> None:
     for cron, writes in (("* * * * *", 1), ("30 * * * *", 2)):
         world = World(proc(), every_minute(cron=cron))
-        await world.pass_over(KEY)
+        await start_and_tell(world)
         (run,) = made(world)
         assert [one.uid for one in shown(world).status.active] == [run.uid]
         world.cluster.own[key_of(run)] = run.model_copy(
@@ -124,7 +135,7 @@ async def test_what_ends_is_shown_at_once_or_with_the_next_that_starts_within_a_
 
         assert world.cluster.writes.count("write_schedule_status") == writes, cron
         world.clock.moment = NOW + timedelta(minutes=1)
-        await world.pass_over(KEY)
+        await start_and_tell(world)
         names = [one.name for one in shown(world).status.active]
         assert run.name not in names
 
@@ -191,9 +202,9 @@ async def test_a_crash_anywhere_starts_it_once_all_the_same(call: str, when: str
     world.occurrences.before = world.cluster.before = crash
     if wanted:
         with pytest.raises(Fault, match="crashed"):
-            await world.pass_over(KEY)
+            await start_and_tell(world)
     else:
-        await world.pass_over(KEY)
+        await start_and_tell(world)
     world.occurrences.before = world.cluster.before = lambda _: None
     world.start()
     await world.pass_over(KEY)
@@ -285,6 +296,8 @@ async def test_a_missing_right_is_said_and_waited_for() -> None:
     del world.cluster.refuses["create_execution"]
     await world.pass_over(KEY)
     assert states(world) == [OccurrenceState.STARTED]
+    world.clock.moment = NOW + timedelta(seconds=2)
+    await world.pass_over(KEY)
     assert shown(world).conditions[0].reason == "Scheduled"
 
 

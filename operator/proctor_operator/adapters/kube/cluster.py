@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from proctor_operator.adapters.kube.changes import Changes
 from proctor_operator.adapters.kube.client import KubeClient, Resource
 from proctor_operator.adapters.kube.mapping import (
+    dump_activity,
     dump_conditions,
     read_execution,
     read_proc,
@@ -38,7 +39,7 @@ from proctor_operator.domain.naming import (
     Uid,
 )
 from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
-from proctor_operator.domain.proc import Proc
+from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, OwnObject
@@ -185,6 +186,16 @@ class KubeCluster:
         patch = {"metadata": {"resourceVersion": resource_version}, "status": status}
         await self._client.patch(
             _RESOURCE_OF[key.kind], key.namespace, key.name, patch, sub="status"
+        )
+
+    async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
+        """See the port."""
+        patch = {
+            "metadata": {"resourceVersion": proc.resource_version},
+            "status": dump_activity(activity),
+        }
+        return read_proc(
+            await self._client.patch(PROC_RESOURCE, proc.namespace, proc.name, patch, sub="status")
         )
 
     async def write_refusal(

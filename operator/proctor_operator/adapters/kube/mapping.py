@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from proctor_operator.domain.conditions import MESSAGE_LIMIT_BYTES, Condition, shorten
 from proctor_operator.domain.errors import Unreadable
@@ -17,7 +17,7 @@ from proctor_operator.domain.execution import (
 from proctor_operator.domain.model import JsonObject, Model, parse
 from proctor_operator.domain.naming import READ_ANNOTATIONS, Namespace, Uid
 from proctor_operator.domain.objects import Kind, UnreadableObject
-from proctor_operator.domain.proc import Proc, ProcSpec
+from proctor_operator.domain.proc import Proc, ProcActivity, ProcSpec
 from proctor_operator.domain.schedule import (
     ProcSchedule,
     ProcScheduleSpec,
@@ -32,6 +32,9 @@ StatusT = TypeVar("StatusT", ProcExecutionStatus, ProcScheduleStatus)
 def read_proc(manifest: Manifest) -> Proc | UnreadableObject:
     """Read a Proc; what does not parse comes back as what can be said about it."""
     return _readable(Kind.PROC, manifest, _proc)
+
+
+ACTIVITY_FIELDS: Final = ("lastExecution", "active", "queued")
 
 
 def read_execution(manifest: Manifest) -> ProcExecution | UnreadableObject:
@@ -62,6 +65,11 @@ def status_patch(before: StatusT, after: StatusT) -> JsonObject:
     changed = {key: value for key, value in new.items() if old.get(key) != value}
     removed = {key: None for key in old if key not in new}
     return {**changed, **removed}
+
+
+def dump_activity(activity: ProcActivity) -> JsonObject:
+    """Activity as the status of a Proc carries it."""
+    return _dump(activity)
 
 
 def dump_conditions(conditions: tuple[Condition, ...]) -> list[JsonObject]:
@@ -124,7 +132,18 @@ def _proc(manifest: Manifest) -> Proc:
         labels=dict(manifest["metadata"].get("labels") or {}),
         spec=parse(ProcSpec, manifest.get("spec"), where="spec"),
         conditions=read_conditions(manifest),
+        activity=_activity(manifest),
     )
+
+
+def _activity(manifest: Manifest) -> ProcActivity:
+    """What makes no sense counts as nothing: it is written anew."""
+    status = manifest.get("status") or {}
+    told = {name: status[name] for name in ACTIVITY_FIELDS if name in status}
+    try:
+        return parse(ProcActivity, told, where="status")
+    except Unreadable:
+        return ProcActivity()
 
 
 def _schedule(manifest: Manifest) -> ProcSchedule:

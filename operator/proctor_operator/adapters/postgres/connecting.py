@@ -42,6 +42,10 @@ async def connect(
     settings = {"application_name": options.application_name}
     if options.session_settings:
         settings |= _session_settings(limits)
+        if options.reuses_plans:
+            # Left to itself, PostgreSQL plans anew each time: of a plan for any month it believes that
+            # it reads all of them, and planning is a fifth of what a run costs it (docs/benchmarks.md).
+            settings["plan_cache_mode"] = "force_generic_plan"
     connection: asyncpg.Connection = await asyncpg.connect(
         options.dsn,
         ssl=_tls(options),

@@ -12,15 +12,19 @@ from proctor_operator.adapters.postgres.occurrences import (
     PROGRESS_COLUMNS,
 )
 from proctor_operator.adapters.postgres.rows import OUTCOME_COLUMNS, REQUEST_COLUMNS
+from proctor_operator.adapters.postgres.statements import PIN_COLUMNS
 from proctor_operator.domain.errors import RecordRejected
 
 if TYPE_CHECKING:
     import asyncpg
 
-_INSERTED: Final = ", ".join((*REQUEST_COLUMNS, *OUTCOME_COLUMNS))
+_INSERTED: Final = ", ".join((*REQUEST_COLUMNS, *OUTCOME_COLUMNS, "is_waiting"))
 _NOTED: Final = "created_at, uid, transition, phase, at"
 _KEPT: Final = ", ".join(CHUNK_COLUMNS)
-_UPDATED: Final = ", ".join(("job_uid", *OUTCOME_COLUMNS))
+# A trigger sees to it that the pin is written once.
+_UPDATED: Final = ", ".join(
+    ("job_uid", *OUTCOME_COLUMNS, "is_waiting", "replaced_by", *PIN_COLUMNS)
+)
 
 _PROGRESS: Final = ", ".join(PROGRESS_COLUMNS)
 _CLAIMED: Final = ", ".join(OCCURRENCE_COLUMNS)
@@ -40,6 +44,7 @@ _GRANTS: Final = (
     f"GRANT SELECT, INSERT ({_NOTED}) ON proctor.transitions TO {{role}}",
     # The limit of a log's size takes chunks out of its middle; nothing else is ever deleted.
     f"GRANT SELECT, INSERT ({_KEPT}), DELETE ON proctor.log_chunks TO {{role}}",
+    "GRANT SELECT, INSERT, DELETE ON proctor.slots TO {role}",
     f"GRANT SELECT, INSERT ({', '.join(DENIAL_COLUMNS)}) ON proctor.denials TO {{role}}",
     f"GRANT SELECT, INSERT ({_PROGRESS}), UPDATE ({_PROGRESS}) ON proctor.schedules TO {{role}}",
     f"GRANT SELECT, INSERT ({_CLAIMED}), UPDATE ({_MARKED}) ON proctor.occurrences TO {{role}}",

@@ -30,6 +30,9 @@ class PostgresOptions:
     Behind pgbouncer in transaction mode set `statement_cache_size` to 0 (each call then runs in
     one transaction) and, where pgbouncer refuses start-up parameters, `session_settings` to False;
     the timeouts then belong to the role (`ALTER ROLE .. SET ..`).
+
+    `reuses_plans`: a statement is planned once for each connection, not for each call. For who calls few
+    statements often, each by a key; a listing is better planned for what is asked.
     """
 
     dsn: str = field(repr=False)
@@ -47,3 +50,4 @@ class PostgresOptions:
     idle_in_transaction_timeout_seconds: float = 30.0
     statement_cache_size: int = 100
     session_settings: bool = True
+    reuses_plans: bool = False

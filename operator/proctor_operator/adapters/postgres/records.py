@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proctor_operator.adapters.postgres import statements
+from proctor_operator.adapters.postgres import slots, statements
 from proctor_operator.adapters.postgres.cleaning import clean_name
 from proctor_operator.adapters.postgres.faults import MIGRATE_HINT
 from proctor_operator.adapters.postgres.listing import list_statement
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     from proctor_operator.adapters.postgres.pool import RecordPool
+    from proctor_operator.domain.concurrency import SlotClaim, SlotVerdict
     from proctor_operator.domain.naming import Uid
     from proctor_operator.domain.run import Outcome, RecordedRun, RunKey, RunRequest, Transition
-    from proctor_operator.ports.records import RunFilter
+    from proctor_operator.ports.records import RunFilter, SlotAnswer
 
     Connection = PoolConnectionProxy[asyncpg.Record]
 
-EXPECTED_REVISION: Final = "0005"
+EXPECTED_REVISION: Final = "0006"
 """The oldest schema this release works with. Revisions are numbered and only add, so a newer
 schema serves as well: the old replicas stay ready while a roll-out has migrated already."""
 
@@ -55,6 +56,22 @@ class PostgresRecords:
     async def record_run(self, request: RunRequest) -> RecordedRun:
         """Insert the run if it is not there, and return what is recorded."""
         return await self._insert("record_run", request, None)
+
+    async def claim_slots(self, request: RunRequest, claims: tuple[SlotClaim, ...]) -> SlotAnswer:
+        """Decide about slots and record what follows, in one transaction."""
+
+        async def claim(connection: Connection) -> SlotAnswer:
+            return await slots.claim_slots(connection, request, claims)
+
+        return await self._pool.run("claim_slots", claim)
+
+    async def fetch_place(self, key: RunKey, claims: tuple[SlotClaim, ...]) -> SlotVerdict:
+        """What a claim would come to now."""
+
+        async def look(connection: Connection) -> SlotVerdict:
+            return await slots.fetch_place(connection, key, claims)
+
+        return await self._pool.run("fetch_place", look)
 
     async def record_refusal(self, request: RunRequest, outcome: Outcome) -> RecordedRun:
         """Insert a run that never starts together with its outcome; one that is there stays."""

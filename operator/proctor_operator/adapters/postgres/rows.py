@@ -72,7 +72,15 @@ OUTCOME_COLUMNS: Final = (
     "log_tail",
     "log_is_tail_cut",
 )
-ALL_COLUMNS: Final = (*REQUEST_COLUMNS, *OUTCOME_COLUMNS, "number", "recorded_at", "job_uid")
+ALL_COLUMNS: Final = (
+    *REQUEST_COLUMNS,
+    *OUTCOME_COLUMNS,
+    "number",
+    "recorded_at",
+    "job_uid",
+    "is_waiting",
+    "replaced_by",
+)
 
 
 def key_values(key: RunKey) -> tuple[datetime, str]:
@@ -148,6 +156,8 @@ def to_run(row: asyncpg.Record) -> RecordedRun:
             job_uid=None if row["job_uid"] is None else Uid(row["job_uid"]),
             started_at=row["started_at"],
             outcome=_to_outcome(row),
+            is_waiting=row["is_waiting"],
+            replaced_by=row["replaced_by"] or "",
         )
     except ValueError as error:
         raise RecordRejected(

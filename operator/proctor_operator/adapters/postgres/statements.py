@@ -39,6 +39,75 @@ WITH present AS (
 SELECT {_ROW} FROM inserted UNION ALL SELECT {_ROW} FROM present
 """
 
+# As above, and `is_waiting` behind the others; who claims holds the lock of its groups.
+_CLAIMED: Final = (*_INSERTED, "is_waiting")
+_CLAIMED_VALUES: Final = ", ".join(f"${place}" for place in range(1, len(_CLAIMED) + 1))
+INSERT_CLAIMED: Final = f"""
+WITH inserted AS (
+  INSERT INTO proctor.executions ({", ".join(_CLAIMED)})
+  VALUES ({_CLAIMED_VALUES})
+  ON CONFLICT (created_at, uid) DO NOTHING
+  RETURNING {_ROW}
+), noted AS (
+  INSERT INTO proctor.transitions (created_at, uid, transition, phase, at)
+  SELECT created_at, uid, 'Recorded', 'Pending', recorded_at FROM inserted
+  ON CONFLICT DO NOTHING
+)
+SELECT {_ROW} FROM inserted
+"""
+
+LOCK_GROUPS: Final = "SELECT pg_advisory_xact_lock(one) FROM unnest($1::bigint[]) AS one"
+
+SELECT_RUN_TO_CLAIM: Final = f"""
+SELECT {_ROW} FROM proctor.executions WHERE created_at = $1 AND uid = $2 FOR UPDATE
+"""
+
+SELECT_OCCUPANTS: Final = """
+SELECT slots.group_key, created_at, uid, name, is_waiting, replaced_by
+FROM proctor.slots JOIN proctor.executions USING (created_at, uid)
+WHERE slots.group_key = ANY($1::text[]) AND phase IS NULL
+ORDER BY created_at, uid
+"""
+
+PIN_COLUMNS: Final = (
+    "arguments",
+    "proc_uid",
+    "proc_generation",
+    "proc_spec",
+    "granted_by",
+    "fingerprint",
+)
+_PINNED: Final = ", ".join(
+    f"{column} = ${place}" for place, column in enumerate(PIN_COLUMNS, start=3)
+)
+UPDATE_PIN: Final = f"""
+UPDATE proctor.executions SET is_waiting = false, {_PINNED}
+WHERE created_at = $1 AND uid = $2
+RETURNING {_ROW}
+"""
+
+# In the order of the key: two that replace the same runs then wait for one another, and not in a ring.
+MARK_REPLACED: Final = """
+UPDATE proctor.executions SET replaced_by = $3
+WHERE phase IS NULL AND replaced_by IS NULL AND (created_at, uid) IN (
+  SELECT created_at, uid FROM proctor.executions
+  WHERE (created_at, uid) IN (SELECT * FROM unnest($1::timestamptz[], $2::text[]))
+  ORDER BY created_at, uid
+  FOR UPDATE
+)
+"""
+
+# The groups of a run that waits are others when its Proc was edited meanwhile.
+WRITE_SLOTS: Final = """
+WITH left_behind AS (
+  DELETE FROM proctor.slots
+  WHERE created_at = $1 AND uid = $2 AND group_key <> ALL ($3::text[])
+)
+INSERT INTO proctor.slots (group_key, created_at, uid)
+SELECT one, $1, $2 FROM unnest($3::text[]) AS one
+ON CONFLICT DO NOTHING
+"""
+
 SELECT_RUN: Final = f"SELECT {_ROW} FROM proctor.executions WHERE created_at = $1 AND uid = $2"
 
 SELECT_BY_NUMBER: Final = f"SELECT {_ROW} FROM proctor.executions WHERE number = $1"
@@ -86,6 +155,9 @@ WITH ended AS (
   UNION ALL
   SELECT created_at, uid, 'Ended', phase, completed_at FROM ended
   ON CONFLICT DO NOTHING
+), freed AS (
+  DELETE FROM proctor.slots USING ended
+  WHERE slots.created_at = ended.created_at AND slots.uid = ended.uid
 )
 SELECT {_ROW} FROM ended
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from proctor_operator.domain.identity import Requester
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace
 from proctor_operator.reconcile.admission.merge_patch import merge_patch
@@ -54,10 +55,20 @@ def changes_what_runs(old: JsonObject, new: JsonObject) -> bool:
     return not set(_WHAT_RUNS).isdisjoint(merge_patch(before, after))
 
 
-def is_worth_judging(old: JsonObject, new: JsonObject) -> bool:
-    """Whether anything of the spec changed, other than that it is switched off now."""
-    changed = merge_patch(map_at(old, "spec"), map_at(new, "spec"))
-    return bool(changed) and changed != {"suspend": True}
+def changes_the_spec(old: JsonObject, new: JsonObject) -> bool:
+    """Whether there is anything to judge."""
+    return bool(merge_patch(map_at(old, "spec"), map_at(new, "spec")))
+
+
+def is_only_switched_off(old: JsonObject, new: JsonObject) -> bool:
+    """Whether it is suspended now, and nothing else changed."""
+    return merge_patch(map_at(old, "spec"), map_at(new, "spec")) == {"suspend": True}
+
+
+def is_the_author(schedule: JsonObject, user: Requester) -> bool:
+    """Whether the stamp names this user."""
+    stamp = map_at(map_at(schedule, "spec"), "requestedBy")
+    return (stamp.get("username"), stamp.get("uid", "")) == (user.username, user.uid)
 
 
 def _stamp_author(
