@@ -27,7 +27,6 @@ NEVER = [
     ("create", "procs.proctor.dev"),
     ("patch", "procs.proctor.dev"),
     ("execute", "procs.proctor.dev"),
-    ("create", "procexecutions.proctor.dev"),
     ("update", "procexecutions.proctor.dev"),
     ("deletecollection", "procexecutions.proctor.dev"),
     ("patch", "procschedules.proctor.dev"),
