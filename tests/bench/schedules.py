@@ -30,6 +30,8 @@ SCHEDULES: Final = "schedules"
 _CREATES_PER_SECOND: Final = 50
 _MARGIN: Final = timedelta(seconds=15)
 _MINUTE: Final = timedelta(minutes=1)
+_IDLE_LOOKS: Final = 10
+_POLL_SECONDS: Final = 0.1
 
 
 class TooLate(Exception):
@@ -81,7 +83,7 @@ class _Part:
         manifests = [a_cron_job(model, name, due) for name in names]
         async with self._load.following(JOB_RESOURCE, RAW, read_owned_job) as jobs:
             await self._create_before(due, CRON_JOB_RESOURCE, RAW, manifests)
-            measured = await self._measure(CRON_JOBS, due, jobs, len(names))
+            measured = await self._measure(CRON_JOBS, due, jobs, jobs, len(names))
         require_once(names, jobs.times[CREATED])
         await self._load.clear(RAW, CRON_JOB_RESOURCE)
         return measured
@@ -94,7 +96,7 @@ class _Part:
             self._load.following(JOB_RESOURCE, RUNS, read_owned_job) as jobs,
         ):
             await self._create_before(due, SCHEDULE_RESOURCE, RUNS, manifests)
-            measured = await self._measure(SCHEDULES, due, jobs, len(names))
+            measured = await self._measure(SCHEDULES, due, jobs, executions, len(names))
         planned = executions.times[CREATED]
         require_once(names, planned)
         require_once([_second(one) for one in planned], jobs.times[CREATED])
@@ -106,19 +108,22 @@ class _Part:
         self, due: datetime, resource: Resource, namespace: str, manifests: Sequence[Manifest]
     ) -> None:
         await self._load.create_burst(resource, namespace, manifests, clients=self._clients)
-        await self._bench.settled()
+        await self._until_idle()
         if _now() >= due:
             raise TooLate(f"{len(manifests)} {resource.plural} took until after they were due")
 
-    async def _measure(self, kind: str, due: datetime, jobs: Arrivals, count: int) -> DueTogether:
+    async def _measure(
+        self, kind: str, due: datetime, jobs: Arrivals, ends: Arrivals, count: int
+    ) -> DueTogether:
+        """From the due instant until the last has ended and shows it; clean-up comes later and is not counted."""
         stage = self._stage
         due_at = asyncio.get_running_loop().time() + (due - _now()).total_seconds()
         stage.audit.skip()
         metrics, usage = stage.metrics(), stage.machine.usage()
         await asyncio.sleep(max(0.0, due_at - asyncio.get_running_loop().time()))
-        await jobs.until(FINISHED, count)
+        await ends.until(FINISHED, count)
         used = stage.machine.usage()
-        await self._bench.settled()
+        await self._until_idle()
         counted = stage.metrics()
         cpu = {name: 1000 * spent for name, spent in cpu_seconds(usage, used).items()}
         return DueTogether(
@@ -134,6 +139,14 @@ class _Part:
             operator_passes=(counted.passes() - metrics.passes()) / count,
             stall_ms=1000 * counted.worst_stall(),
         )
+
+    async def _until_idle(self) -> None:
+        """Wait until nothing waits in the operator's queue; looks of schedules at their clock go on for ever."""
+        looks = 0
+        while looks < _IDLE_LOOKS:
+            metrics = await asyncio.to_thread(self._stage.metrics)
+            looks = 0 if metrics.value("proctor_queue_depth") else looks + 1
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 def read_owned_job(manifest: Manifest) -> tuple[str, Iterable[str], str]:

@@ -14,6 +14,8 @@ from simulation.schedule_world import ScheduleWorld
 from simulation.virtual_time import run_virtually
 
 _SETTLES_SECONDS: Final = 150.0
+_LOOKS_EVERY_SECONDS: Final = 10.0
+_MORE_LOOKS: Final = 45
 _QUIET_SECONDS: Final = 300.0
 
 
@@ -53,13 +55,22 @@ def check_all_schedules(plans: Iterable[Plan]) -> int:
     return len(played)
 
 
+async def _settle(world: ScheduleWorld) -> None:
+    """Until all is over, or should be: many runs are cleaned up a few at a time."""
+    await asyncio.sleep(_SETTLES_SECONDS)
+    for _ in range(_MORE_LOOKS):
+        if not world.watchdog.unsettled():
+            return
+        await asyncio.sleep(_LOOKS_EVERY_SECONDS)
+
+
 async def _play(plan: Plan, life: ScheduleLife) -> PlayedSchedules:
     world = ScheduleWorld(plan, life)
     world.start()
     await asyncio.sleep(life.lasts)
     world.act(ScheduleDeed.SUSPEND)
     ends_at = asyncio.get_running_loop().time()
-    await asyncio.sleep(_SETTLES_SECONDS)
+    await _settle(world)
     for problem in world.watchdog.unsettled():
         world.watchdog.says("I9", problem)
     writes = world.faults.writes

@@ -93,6 +93,7 @@ class ScheduleWorld(World):
             "arguments": {"SIZE_GB": 10},
             "requestedBy": {"username": "ann", "via": "API"},
             "catchUp": {"policy": plan.catch_up, "limit": plan.limit},
+            "history": {"succeeded": 0, "failed": 0},
         }
         if plan.deadline_seconds is not None:
             spec["startingDeadlineSeconds"] = plan.deadline_seconds
@@ -146,6 +147,6 @@ class ScheduleWorld(World):
             commit.key[2],
             attempts=(AttemptPlan(seconds=2.0),),
             has_proc=self._life.has_proc,
-            is_kept=not self._life.has_proc,
+            is_kept=False,
         )
         self.truths[uid] = Truth(plan, uid)
