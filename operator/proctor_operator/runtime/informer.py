@@ -52,6 +52,9 @@ class Informer:
         if is_news:
             self._wake(key_of(known))
             self._wake_retention_of(known)
+            if isinstance(known, Proc):
+                # Whatever somebody else wrote there must not stay.
+                self._wake_activity(ObjectKey(Kind.PROC_ACTIVITY, known.namespace, known.name))
         return is_news
 
     def missed(self, known: OwnObject) -> bool:
