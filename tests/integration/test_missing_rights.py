@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -20,10 +21,12 @@ from chart import golden
 from chart.golden import Right
 from chart.installation import Installation
 from harness.pods import pod_of, report_ended, report_running
+from harness.requesters import ALICE
 from harness.running import Manifest, RunningOperator, condition, execution, operator_in, proc
 from localcluster.errors import LocalClusterError
 from localcluster.waiting import wait_until
 from localpostgres.fixtures import LocalDatabase
+from localpostgres.samples import SystemClock
 
 HOME: Final = "rights"
 """Where the account lives, and its Lease."""
@@ -101,6 +104,24 @@ def plan(operator: RunningOperator) -> None:
             "kind": "ProcSchedule",
             "metadata": {"name": "nightly"},
             "spec": spec,
+        }
+    )
+
+
+def plan_for_now(operator: RunningOperator) -> None:
+    """What comes late by more than a minute, for want of the right, comes all the same."""
+    at = SystemClock().now() + timedelta(seconds=3)
+    operator.apply(
+        {
+            "apiVersion": "proctor.dev/v1alpha1",
+            "kind": "ProcSchedule",
+            "metadata": {"name": "now"},
+            "spec": {
+                "procRef": {"name": "hello"},
+                "at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "catchUp": {"policy": "Last"},
+                "requestedBy": {"username": ALICE, "groups": ["dba"]},
+            },
         }
     )
 
@@ -202,6 +223,7 @@ CASES: Final = (
     case("delete", "pods", cancel, phase_is("Cancelled"), before=begin),
     case("get", "procexecutions", delete_job, phase_is("Failed"), before=begin),
     case("patch", "procexecutions", delete_execution, phase_is("gone"), before=begin_and_end),
+    case("create", "procexecutions", plan_for_now, phase_is("Pending", "Running"), before=publish),
     case("delete", "procexecutions", run_one, phase_is("gone"), before=keep_none),
     case("get", "procs", request, phase_is("Refused")),
     case("get", "pods/log", end, phase_is("Succeeded"), before=begin),
@@ -211,7 +233,10 @@ CASES: Final = (
 )
 UNUSED: Final = {
     ("get", "pods"): "pods are listed, which tells of the gone ones too",
-    ("get", "procschedules"): "schedules do nothing yet",
+    (
+        "get",
+        "procschedules",
+    ): "schedules are listed and watched, and their status comes back from a patch",
     (
         "update",
         "procexecutions/finalizers",

@@ -195,16 +195,42 @@ class Watchdog:
 
     def unsettled(self) -> list[str]:
         """What is not over yet, in words."""
-        return [
-            problem
-            for truth in self._truths.values()
-            if truth.uid and truth.plan.username != CRASHER
-            for problem in self._unsettled(truth)
-        ] + [
-            f"{proc['metadata']['name']}: says nothing about itself"
-            for proc in self._server.list_of(PROCS)
-            if not proc["status"].get("conditions")
+        return (
+            [
+                problem
+                for truth in self._truths.values()
+                if truth.uid and truth.plan.username != CRASHER
+                for problem in self._unsettled(truth)
+            ]
+            + [
+                f"{proc['metadata']['name']}: says nothing about itself"
+                for proc in self._server.list_of(PROCS)
+                if not proc["status"].get("conditions")
+            ]
+            + [
+                f"{proc['metadata']['name']}: does not tell of its executions: {proc['status']}"
+                for proc in self._server.list_of(PROCS)
+                if not self._tells_of_its_executions(proc)
+            ]
+        )
+
+    def _tells_of_its_executions(self, proc: Manifest) -> bool:
+        """How many are not over, and how the newest ended; what cannot be read, nobody counts."""
+        status = proc["status"]
+        executions = [
+            one
+            for one in self._server.list_of(EXECUTIONS)
+            if one["spec"]["procRef"]["name"] == proc["metadata"]["name"]
+            and "nonsense" not in one["spec"]
         ]
+        live = sum(not _is_over(one) for one in executions)
+        if status.get("active", 0) + status.get("queued", 0) != live:
+            return False
+        newest = max(executions, key=_age, default=None)
+        return (
+            newest is None
+            or status.get("lastExecution", {}).get("phase") == newest["status"]["phase"]
+        )
 
     def _unsettled(self, truth: Truth) -> list[str]:
         problems, name = [], truth.plan.name
@@ -273,6 +299,10 @@ class Watchdog:
 
 def _is_over(execution: Manifest) -> bool:
     return execution["status"].get("phase") in _TERMINAL
+
+
+def _age(execution: Manifest) -> tuple[str, str]:
+    return execution["metadata"]["creationTimestamp"], execution["metadata"]["name"]
 
 
 def _is_newly_deleted(commit: Commit) -> bool:
