@@ -118,6 +118,7 @@ class ScheduleRunner:
             proc=proc if isinstance(proc, Proc) else None,
             progress=self._progress.get(schedule.uid, Unseen.NOT_READ),
         )
+        has_claimed = False
         try:
             for _ in range(STEPS_AT_MOST):
                 active, now = self._cache.scheduled.active(schedule.uid), self._clock.now()
@@ -129,6 +130,11 @@ class ScheduleRunner:
                         until = now + timedelta(seconds=action.after_seconds)
                         self._rest(key, _Resting(observed.schedule, active, now, until))
                     return
+                if isinstance(action, ClaimOccurrence):
+                    if has_claimed:
+                        # What others have due just now comes before the next of a long row.
+                        break
+                    has_claimed = True
                 before = observed
                 observed = await self._perform(action, before)
                 self._reporter.performed(action, before, observed)

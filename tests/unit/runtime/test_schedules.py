@@ -13,7 +13,12 @@ from proctor_operator.domain.identity import Via
 from proctor_operator.domain.naming import Uid, occurrence_name
 from proctor_operator.domain.objects import Kind, ObjectKey
 from proctor_operator.domain.occurrence import OccurrenceState
-from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleSpec
+from proctor_operator.domain.schedule import (
+    CatchUp,
+    CatchUpPolicy,
+    ProcSchedule,
+    ProcScheduleSpec,
+)
 from proctor_operator.runtime.cache import key_of
 from unit.builders import (
     NAMESPACE,
@@ -104,6 +109,19 @@ async def test_the_next_occurrence_costs_three_writes_and_no_question() -> None:
 
     assert world.occurrences.asked == ["claim", "mark_started"]
     assert world.cluster.writes == ["create_execution", "write_schedule_status"]
+
+
+async def test_of_a_long_row_a_pass_starts_one_so_that_others_come_in_between() -> None:
+    world = World(proc(), every_minute(catch_up=CatchUp(policy=CatchUpPolicy.ALL)))
+    world.clock.moment = NOW + timedelta(minutes=2)
+
+    for count in (1, 2):
+        await world.pass_over(KEY)
+        assert len(made(world)) == count
+        assert world.wakes[-1] == (KEY, 0.0)
+    await world.pass_over(KEY)
+
+    assert states(world) == [OccurrenceState.STARTED] * 3
 
 
 async def test_a_pass_before_its_time_does_nothing() -> None:
