@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,10 @@ def stage(
     stage_settings: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Stage]:
     """An operator at work in a namespace of its own, behind proxies."""
-    name = request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")
+    # Tests of one beginning share a cluster, and must not meet in a namespace.
+    whole = request.node.name.removeprefix("test_")
+    words = re.sub("[^a-z0-9]+", "-", whole.lower())[:32].strip("-")
+    name = f"{words}-{zlib.crc32(whole.encode()):08x}"
     print(f"{SEED_VARIABLE}={seed}")  # noqa: T201 - pytest shows it where the test fails
     with staged(
         installed,

@@ -309,4 +309,6 @@ def _through_the_proxies(
         "kubernetes": {"kubeconfig": str(kubeconfig)},
         "postgres": {"dsn": dsn},
         "election": ELECTION,
+        # In a long act executions would be old enough to go, and the oracle looks at all of them.
+        "retention": {"succeeded": -1, "failed": -1, "ttl_seconds": -1},
     }

@@ -218,6 +218,24 @@ def test_cert_manager_is_told_where_to_put_whom_it_trusts(api_cluster: LocalClus
     assert "proctor-webhook.proctor-system.svc" in certificate["spec"]["dnsNames"]
 
 
+@pytest.mark.parametrize("issuer", [(), ("webhook.certManager.issuerRef.name=ours",)])
+def test_what_there_is_beside_cert_managers_own_kinds_is_taken_by_the_api_server(
+    installed: Installation, issuer: tuple[str, ...]
+) -> None:
+    """Those kinds are not in this cluster: what cert-manager makes of them is not tried here."""
+    rendered = render(installed.cluster, "webhook.certManager.enabled=true", *issuer)
+    foreign = [one for one in rendered if one["apiVersion"].startswith("cert-manager.io/")]
+    ours = yaml.safe_dump_all([one for one in rendered if one not in foreign])
+
+    done = installed.cluster.kubectl(
+        *("apply", "--server-side", "--dry-run=server", "--output=name", "--filename=-"),
+        stdin=ours,
+    )
+
+    assert len(done.stdout.split()) == len(rendered) - len(foreign)
+    assert {one["kind"] for one in foreign} == {"Certificate"} | (set() if issuer else {"Issuer"})
+
+
 def webhooks(rendered: list[Manifest]) -> list[Manifest]:
     return [
         webhook
