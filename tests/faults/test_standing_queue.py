@@ -1,7 +1,8 @@
 """What could make the queue stand still, and how that looks from outside.
 
-Calls end by their deadlines: then the queue moves, and the process must live. A plugin that blocks the event
-loop stops everything: then nobody answers for the process, and whoever probes it starts it anew.
+Calls end by their deadlines, and a plugin that does not let itself be cancelled is not waited for: then the
+queue moves, and the process must live. A plugin that blocks the event loop stops everything: then nobody
+answers for the process, and whoever probes it starts it anew.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pytest
 
 from faults.proxy import SILENT, Proxy
 from faults.stage import Stage
-from faults.workload import Fate, draw
+from faults.workload import Fate, Mix, draw
 from harness.operator_metrics import OperatorMetrics
 from harness.running import Manifest, proc
 from localcluster.waiting import pause
@@ -25,8 +26,18 @@ PLUGIN: Final = "stuck"
 CALL_SECONDS: Final = 2.0
 SILENT_SECONDS: Final = 12
 PROBES: Final = 3
+BESIDE: Final = 12
+ALL_SUCCEED: Final = Mix(failed=0, cancelled=0, deleted=0)
 BLOCKS: Final = "time.sleep(3600)"
+WILL_NOT_BE_CANCELLED: Final = """
+while True:
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        pass
+"""
 MODULE: Final = """
+import asyncio
 import time
 
 from proctor_plugin import AuthorizeRequest, NoOpinion, ProctorPlugin, Verdict
@@ -64,6 +75,21 @@ def test_an_api_server_that_takes_calls_and_answers_none_keeps_no_pass(stage: St
 
 def test_a_database_that_takes_calls_and_answers_none_keeps_no_pass(stage: Stage) -> None:
     check_that_no_pass_is_kept_by(stage.wire, stage)
+
+
+@pytest.mark.usefixtures("plugin_goes")
+def test_a_plugin_that_does_not_let_itself_be_cancelled_keeps_no_pass(
+    stage: Stage, tmp_path: Path
+) -> None:
+    start_with_a_plugin(stage, tmp_path, WILL_NOT_BE_CANCELLED)
+    stage.begin([Fate(f"judged-{n}", of=JUDGED) for n in range(3)])
+
+    stage.wait("a deferral", lambda: stage.shows("judged-0", "Pending", "Deferred"))
+    stage.begin(draw(stage.random, BESIDE, over_seconds=2, prefix="beside", mix=ALL_SUCCEED))
+
+    beside = [f"beside-{n}" for n in range(BESIDE)]
+    stage.wait("the others", lambda: all(stage.shows(one, "Succeeded") for one in beside))
+    assert stage.operator.ask("/livez")[0] == 200
 
 
 @pytest.mark.usefixtures("plugin_goes")

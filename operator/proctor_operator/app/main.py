@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -13,7 +14,7 @@ from proctor_operator.app.logging import configure_logging
 from proctor_operator.app.loop import new_event_loop, new_patient_loop
 from proctor_operator.app.records_command import add_records_arguments, run_records
 from proctor_operator.app.settings import Settings, SettingsError, load_settings
-from proctor_operator.app.stopping import Stopping
+from proctor_operator.app.stopping import Stopping, has_ended_what_is_left
 from proctor_operator.domain.errors import NotLeading, ProctorError
 
 EXIT_FAILED = 1
@@ -28,13 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns 0, 1 when it failed, 2 when settings or arguments are wrong, 3 when another one leads now.
     """
     parsed = _parser().parse_args(arguments)
+    # Whoever asks the webhook for a verdict waits for it; nobody waits for the controller's answers.
+    new_loop = new_patient_loop if parsed.role == "controller" else new_event_loop
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        code = _run_in(runner, parsed)
+        if runner.run(has_ended_what_is_left()):
+            return code
+        # The runner would wait for them for ever.
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run_in(runner: asyncio.Runner, parsed: argparse.Namespace) -> int:
     try:
         settings = load_settings(parsed.config)
         configure_logging(settings.log)
-        # Whoever asks the webhook for a verdict waits for it; nobody waits for the controller's answers.
-        new_loop = new_patient_loop if parsed.role == "controller" else new_event_loop
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(_run(parsed, settings))
+        return runner.run(_run(parsed, settings))
     except SettingsError as error:
         sys.stderr.write(f"proctor-operator: bad settings:\n{error}\n")
         return EXIT_BAD_SETTINGS

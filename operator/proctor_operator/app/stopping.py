@@ -11,6 +11,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+LEAVE_SECONDS: Final = 3.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -32,3 +33,16 @@ class Stopping:
             os._exit(128 + number)
         log.info("Stopping", signal=number.name)
         self.asked.set()
+
+
+async def has_ended_what_is_left(within_seconds: float = LEAVE_SECONDS) -> bool:
+    """Cancel every other task of the loop; False when some refuse, as the code of a plugin may."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    if not left:
+        return True
+    for task in left:
+        task.cancel()
+    _, stubborn = await asyncio.wait(left, timeout=within_seconds)
+    if stubborn:
+        log.warning("Tasks do not end", tasks=sorted(task.get_name() for task in stubborn))
+    return not stubborn
