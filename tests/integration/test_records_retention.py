@@ -28,7 +28,8 @@ from proctor_operator.adapters.postgres.partitions import PARTITIONED
 from proctor_operator.adapters.postgres.pool import RecordPool
 from proctor_operator.adapters.postgres.records import PostgresRecords
 from proctor_operator.adapters.postgres.retention import Kept, Removed, Retention
-from proctor_operator.app.settings import PostgresSettings, RetentionSettings, Settings
+from proctor_operator.app.sections import PostgresSettings, RetentionSettings
+from proctor_operator.app.settings import Settings
 from proctor_operator.app.upkeep import keep_up
 from proctor_operator.app.wiring import record_retention
 from proctor_operator.domain.naming import Uid

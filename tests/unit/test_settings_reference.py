@@ -12,7 +12,8 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from proctor_operator.app.settings import ENVIRONMENT_PREFIX, Section, Settings, load_settings
+from proctor_operator.app.sections import Section
+from proctor_operator.app.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 from proctor_operator.app.settings_reference import Setting, all_settings, render
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"

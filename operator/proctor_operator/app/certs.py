@@ -10,7 +10,8 @@ from proctor_operator.adapters.kube.connection import load_connection, open_sess
 from proctor_operator.adapters.metrics import PrometheusMetrics
 from proctor_operator.adapters.x509 import X509Authority
 from proctor_operator.app.clock import ClusterClock, SystemClock
-from proctor_operator.app.settings import CertsSettings, Settings
+from proctor_operator.app.sections import CertsSettings
+from proctor_operator.app.settings import Settings
 from proctor_operator.domain.naming import Namespace
 from proctor_operator.reconcile.certificates import CertificatePolicy
 from proctor_operator.runtime.certificates import CertificateKeeper

@@ -11,7 +11,7 @@ from typing import Final
 from proctor_operator.adapters.kube.client import KubeClient
 from proctor_operator.adapters.kube.connection import Connection, open_session
 from proctor_operator.adapters.kube.leases import KubeLeases
-from proctor_operator.app.settings import ElectionSettings
+from proctor_operator.app.sections import ElectionSettings
 from proctor_operator.domain.naming import Namespace
 from proctor_operator.ports.clock import Clock
 from proctor_operator.ports.metrics import Metrics

@@ -7,7 +7,7 @@ import sys
 
 import structlog
 
-from proctor_operator.app.settings import LogFormat, LogSettings
+from proctor_operator.app.sections import LogFormat, LogSettings
 
 
 def configure_logging(settings: LogSettings) -> None:

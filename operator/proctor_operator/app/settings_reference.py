@@ -20,12 +20,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from proctor_operator.app.settings import (
-    ENVIRONMENT_PREFIX,
-    LEVEL_DELIMITER,
-    Section,
-    Settings,
-)
+from proctor_operator.app.sections import Section
+from proctor_operator.app.settings import ENVIRONMENT_PREFIX, LEVEL_DELIMITER, Settings
 
 HEAD: Final = """\
 <!-- Written by proctor_operator/app/settings_reference.py (`make docs`). Change it there, not here. -->

@@ -22,7 +22,8 @@ from proctor_operator.adapters.metrics import PrometheusMetrics
 from proctor_operator.adapters.x509 import read_expiries
 from proctor_operator.app.clock import SystemClock
 from proctor_operator.app.collecting import leave_out_what_stays
-from proctor_operator.app.settings import Settings, SettingsError, WebhookSettings
+from proctor_operator.app.sections import WebhookSettings
+from proctor_operator.app.settings import Settings, SettingsError
 from proctor_operator.app.stopping import Stopping
 from proctor_operator.domain.errors import ClusterError, Fault
 from proctor_operator.handlers.admission import REVIEWED_KINDS, KopfDesk, Reviewer

@@ -5,15 +5,14 @@ from __future__ import annotations
 from proctor_operator.adapters.postgres.options import PostgresOptions
 from proctor_operator.adapters.postgres.options import TlsMode as PostgresTlsMode
 from proctor_operator.adapters.postgres.retention import Retention
-from proctor_operator.app.settings import (
+from proctor_operator.app.sections import (
     LogsSettings,
     PodSettings,
     PostgresSettings,
     RetentionSettings,
     RunSettings,
-    Settings,
-    SettingsError,
 )
+from proctor_operator.app.settings import Settings, SettingsError
 from proctor_operator.domain.naming import Namespace
 from proctor_operator.reconcile.policy import PodDefaults, RunPolicy
 from proctor_operator.reconcile.retention import HistoryLimits, RetentionPolicy

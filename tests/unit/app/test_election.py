@@ -12,7 +12,7 @@ from proctor_operator.adapters.kube.connection import Connection
 from proctor_operator.adapters.metrics import PrometheusMetrics
 from proctor_operator.app.clock import SystemClock
 from proctor_operator.app.election import build_election, seconds_to_send
-from proctor_operator.app.settings import ElectionSettings
+from proctor_operator.app.sections import ElectionSettings
 from proctor_operator.runtime.elector import Election
 
 

@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proctor_operator.app.settings import (
-    LogFormat,
-    LogLevel,
-    Settings,
-    SettingsError,
-    TlsMode,
-    load_settings,
-)
+from proctor_operator.app.sections import LogFormat, LogLevel, TlsMode
+from proctor_operator.app.settings import Settings, SettingsError, load_settings
 from proctor_operator.app.wiring import owner_options, postgres_options, run_policy
 from proctor_operator.domain.naming import Namespace
 
