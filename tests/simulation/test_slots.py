@@ -28,16 +28,12 @@ def test_limits_hold_without_faults(life: str) -> None:
     check_all(Plan(life, seed) for seed in range(4))
 
 
-# The end of what was torn away is recorded by the orphan rules, whose own lives have every fault.
-LIVES = [life for life in LINES if life != "the-first-is-torn-away"]
-
-
-@pytest.mark.parametrize("life", LIVES)
+@pytest.mark.parametrize("life", LINES)
 def test_a_crash_at_any_write_exceeds_no_limit_and_leaves_nobody_waiting(life: str) -> None:
     check_all(one_fault(life, CRASHES))
 
 
-@pytest.mark.parametrize("life", LIVES)
+@pytest.mark.parametrize("life", LINES)
 def test_a_write_that_is_lost_late_or_overtaken_exceeds_no_limit(life: str) -> None:
     check_all(one_fault(life, OTHERS))
 

@@ -39,6 +39,7 @@ from proctor_operator.reconcile.decision import (
     WriteStatus,
 )
 from proctor_operator.reconcile.jobspec import build_job
+from proctor_operator.reconcile.logs import count_unseen
 from proctor_operator.reconcile.observed import Hindrance, ObservedExecution
 from proctor_operator.reconcile.outcome import (
     classify_ended_job,
@@ -359,10 +360,7 @@ def _last_lines(observed: ObservedExecution, pods: tuple[PodFacts, ...]) -> Acti
         return None
     if observed.started_at is None:
         return None
-    job = observed.own_job
-    counted = job.failed_pods + job.succeeded_pods if job is not None else 0
-    unseen = sum(pod.may_have_run_unseen for pod in observed.own_pods)
     return FinishLog(
         tuple(pod for pod in pods if pod.started_at is not None),
-        unseen=unseen + max(0, counted - len(observed.own_pods)),
+        unseen=count_unseen(observed.own_job, observed.own_pods),
     )

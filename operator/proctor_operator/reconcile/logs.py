@@ -11,6 +11,7 @@ from proctor_operator.domain.log import LogSummary
 from proctor_operator.domain.log_limits import Tally
 from proctor_operator.domain.log_lines import text_of
 from proctor_operator.domain.text import newest_lines, readable
+from proctor_operator.domain.workload import JobFacts, PodFacts
 
 TAIL_LIMIT_BYTES: Final = 4096
 
@@ -43,6 +44,14 @@ def summarize_log(
         tail=text,
         is_tail_cut=is_cut,
     )
+
+
+def count_unseen(job: JobFacts | None, pods: Sequence[PodFacts]) -> int:
+    """How many pods of a run that has started were gone before anybody could read all that they printed."""
+    counted = job.failed_pods + job.succeeded_pods if job is not None else 0
+    # It has started, so there was one, whether or not the Job has counted it yet.
+    missing = max(counted, 1) - len(pods)
+    return sum(pod.may_have_run_unseen for pod in pods) + max(0, missing)
 
 
 def _gap_problem(counted: Tally) -> list[LogProblem]:

@@ -21,6 +21,7 @@ from proctor_operator.reconcile.decision import (
 )
 from proctor_operator.reconcile.execution import LOG_RETRY_SECONDS
 from proctor_operator.reconcile.jobspec import TTL_AFTER_RELEASE_SECONDS
+from proctor_operator.reconcile.logs import count_unseen
 from proctor_operator.reconcile.orphan import (
     ObservedOrphan,
     decide_orphan,
@@ -142,7 +143,8 @@ class OrphanRunner:
         if observed.run is None or wishes is None or outcome.started_at is None:
             return None
         pods = tuple(pod for pod in observed.pods if pod.started_at is not None)
-        summary = await self._capture.finish(observed.run.request.key, wishes, pods)
+        unseen = count_unseen(observed.job, observed.pods)
+        summary = await self._capture.finish(observed.run.request.key, wishes, pods, unseen=unseen)
         if summary is None:
             message = "the last lines of its output are being read"
             raise Waiting("LogNotRead", message, after_seconds=LOG_RETRY_SECONDS)
