@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ KINDS = ("procs", "procexecutions", "procschedules", "procplugins")
 REQUESTERS = (ALICE, "ada", "$(PROCTOR_NAMESPACE)@example.org")
 """Who asks for executions in tests."""
 _SECONDS_TO_BE_READY = 60
+_OPERATORS_ALONE = ("identity.proctor.dev", "jobs.proctor.dev")
+"""Policies that let the operator's account through, and no other."""
 
 
 class NotReady(Exception):
@@ -108,6 +111,24 @@ def install(
     return installation
 
 
+@contextmanager
+def another_operator(installed: Installation, another: Installation) -> Iterator[None]:
+    """The policies take the account of `another` for the operator's too, as long as this lasts."""
+    policies = installed.cluster.kubectl(
+        "get", "validatingadmissionpolicies", *_OPERATORS_ALONE, "--output=json"
+    ).stdout
+    both = policies.replace(f"'{installed.user}'", f"'{installed.user}', '{another.user}'")
+    installed.cluster.kubectl("replace", "--filename=-", stdin=both)
+    _wait("the policies' new account", _may_name_others, another)
+    try:
+        yield
+    finally:
+        now = json.loads(policies)
+        for policy in now["items"]:
+            del policy["metadata"]["resourceVersion"]
+        installed.cluster.kubectl("replace", "--filename=-", stdin=json.dumps(now))
+
+
 def proc(name: str = "grow-disk", **spec: Any) -> Manifest:
     """A valid Proc, but for what the test writes into its spec."""
     return {
@@ -174,6 +195,12 @@ def _policies_deny(installation: Installation) -> bool:
     refused = proc(parameters=[{"name": "TOKEN", "sensitive": True, "default": "x"}])
     said = installation.refusal_of(refused)
     return "ValidatingAdmissionPolicy" in said or "failed calling webhook" in said
+
+
+def _may_name_others(installation: Installation) -> bool:
+    """Policies that are changed together come into force together."""
+    of_another = execution(requestedBy={"username": "somebody-else"})
+    return not installation.refusal_of(of_another, *installation.as_operator)
 
 
 def _account_may(installation: Installation) -> bool:

@@ -19,7 +19,7 @@ import pytest
 
 from chart import golden
 from chart.golden import Right
-from chart.installation import Installation
+from chart.installation import Installation, another_operator
 from harness.pods import pod_of, report_ended, report_running
 from harness.requesters import ALICE
 from harness.running import Manifest, RunningOperator, condition, execution, operator_in, proc
@@ -335,9 +335,12 @@ def operator(
         "retention": {"keep_seconds": 0, "ttl_seconds": -1},
     }
     folder = tmp_path_factory.mktemp(HOME)
-    with operator_in(
-        home, module_database, folder, namespace=HOME, settings=settings, start=False
-    ) as running:
+    with (
+        another_operator(installed, home),
+        operator_in(
+            home, module_database, folder, namespace=HOME, settings=settings, start=False
+        ) as running,
+    ):
         yield running
 
 
