@@ -379,7 +379,11 @@ def test_a_right_that_is_missing_shows_and_its_return_is_noticed_within_a_minute
     assert operator.ask("/livez") == (200, "alive: ok\n")
     assert "cannot list resource" in operator.ask("/readyz")[1]
     assert_that_it_lives(operator)
-    assert [one.namespace for one in CASES if not says_what_is_missing(at[one], one)] == []
+    wait_for(
+        lambda: all(says_what_is_missing(at[one], one) for one in CASES),
+        lambda: [one.namespace for one in CASES if not says_what_is_missing(at[one], one)],
+        SHOWN_WITHIN_SECONDS,
+    )
 
     for one in CASES:
         rights.give_back(one)
@@ -450,7 +454,8 @@ def says_what_is_missing(operator: RunningOperator, one: Case) -> bool:
         return bool(captured["status"] == "False")
     said = f"cannot {one.right.verb} resource '{one.right.resource}'"
     log = operator.log.read_text().replace('\\"', "'")
-    statuses = json.dumps([found.get("status") for found in operator.list("procexecutions")])
+    told = [*operator.list("procexecutions"), *operator.list("procschedules")]
+    statuses = json.dumps([found.get("status") for found in told])
     return said in log or said in statuses.replace('\\"', "'")
 
 
