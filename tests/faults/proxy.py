@@ -18,6 +18,7 @@ from typing import Any, Final, Self, TypeVar
 
 _CHUNK_BYTES: Final = 64 * 1024
 _COMMAND_SECONDS: Final = 10.0
+_TURNS_TO_BE_LISTED: Final = 10
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 Answer = TypeVar("Answer")
@@ -226,8 +227,9 @@ class Proxy:
     async def _close(self) -> None:
         if self._listener is not None:
             self._listener.close()
-        # Who was accepted just now is on nobody's list yet.
-        await asyncio.sleep(0.01)
+        # Who was accepted just now is on nobody's list yet: some turns of the loop away from it.
+        for _ in range(_TURNS_TO_BE_LISTED):
+            await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         await self._cut_all()

@@ -57,7 +57,8 @@ def stage_settings() -> Mapping[str, Mapping[str, Any]]:
     """Without an election: a leader that cannot renew its Lease would end, and nobody could be looked at."""
     return {
         "election": {"enabled": False},
-        "kubernetes": {"request_timeout_seconds": CALL_SECONDS},
+        # Rounds as often as settings allow: there are calls to be left without an answer at any time.
+        "kubernetes": {"request_timeout_seconds": CALL_SECONDS, "list_every_seconds": 5},
         "postgres": {"deadline_seconds": CALL_SECONDS},
     }
 
@@ -118,17 +119,20 @@ def check_that_no_pass_is_kept_by(server: Proxy, stage: Stage) -> None:
     lives: list[int] = []
     passes = [metrics_of(stage).passes()]
     longest: list[float] = []
+    unanswered = metrics_of(stage).unanswered()
     with server.behaving(SILENT):
         for _ in range(SILENT_SECONDS):
             pause(1)
             lives.append(stage.operator.ask("/livez")[0])
             passes.append(metrics_of(stage).passes())
             longest.append(metrics_of(stage).value("proctor_queue_longest_pass_seconds"))
+        unanswered = metrics_of(stage).unanswered() - unanswered
 
     stage.settle()
     assert set(lives) == {200}
-    assert passes[-1] > passes[SILENT_SECONDS // 2] > passes[0], "passes ended, and others began"
-    assert CALL_SECONDS / 2 < max(longest) < 3 * CALL_SECONDS, "it was silent, and calls ended"
+    assert unanswered > 0, "it was silent, and calls ended"
+    assert passes[-1] > passes[0], "passes ended"
+    assert max(longest) < 3 * CALL_SECONDS, "none was kept"
     assert stage.process() is process, "one process lived through it"
 
 

@@ -36,6 +36,12 @@ class OperatorMetrics:
         """Uses of PostgreSQL so far, by operation."""
         return self.by("proctor_record_operation_duration_seconds_count", "operation")
 
+    def unanswered(self) -> float:
+        """Calls of API server and PostgreSQL so far that ended without an answer."""
+        calls = self.by("proctor_cluster_request_duration_seconds_count", "code")
+        uses = self.by("proctor_record_operation_duration_seconds_count", "result")
+        return calls.get("0", 0.0) + uses.get("unavailable", 0.0)
+
     def passes(self) -> float:
         """Passes over objects so far."""
         return self.value("proctor_pass_duration_seconds_count")
