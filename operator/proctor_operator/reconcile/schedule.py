@@ -59,7 +59,7 @@ from proctor_operator.reconcile.scheduled_run import (
 
 RECORD_RETRY_SECONDS: Final = 5.0
 HINDRANCE_RETRY_SECONDS: Final = 20.0
-SOON_SECONDS: Final = 60.0
+SOON_SECONDS: Final = 10.0
 TELL_AFTER_SECONDS: Final = 2.0
 
 
