@@ -138,7 +138,8 @@ def assemble(settings: Settings, ground: Ground, stack: AsyncExitStack) -> Contr
         informer.saw(made)
 
     calls = _Calls(wake, look_again, saw)
-    shared = _build_shared(settings, ground, cache, calls)
+    records = PostgresRecords(ground.pool)
+    shared = _build_shared(settings, ground, cache, records, calls)
     stack.push_async_callback(shared.capture.stop)
     runner = _build_runner(settings, ground, shared, calls)
     queue = WorkQueue(
@@ -151,7 +152,6 @@ def assemble(settings: Settings, ground: Ground, stack: AsyncExitStack) -> Contr
     informer = Informer(cache, queue)
     findings = Findings(ground.metrics, ground.clock)
     silence = WatchSilence(ground.clock)
-    records = PostgresRecords(ground.pool)
     return Controller(
         election=ground.election,
         queue=queue,
@@ -183,14 +183,20 @@ def assemble(settings: Settings, ground: Ground, stack: AsyncExitStack) -> Contr
     )
 
 
-def _build_shared(settings: Settings, ground: Ground, cache: ObjectCache, calls: _Calls) -> _Shared:
+def _build_shared(
+    settings: Settings,
+    ground: Ground,
+    cache: ObjectCache,
+    records: PostgresRecords,
+    calls: _Calls,
+) -> _Shared:
     election, clock, metrics = ground.election, ground.clock, ground.metrics
     namespaces = tuple(Namespace(name) for name in settings.kubernetes.namespaces)
     event_store = KubeEvents(ground.client, instance=gethostname())
     return _Shared(
         cache=cache,
         cluster=GuardedCluster(KubeCluster(ground.client, namespaces), election),
-        records=GuardedRecords(PostgresRecords(ground.pool), election),
+        records=GuardedRecords(records, election),
         capture=LogCapture(
             logs=KubePodLogs(ground.log_client),
             store=GuardedLogStore(PostgresLogs(ground.pool), election),
