@@ -21,6 +21,7 @@ from harness.operator_process import OperatorError
 from harness.requesters import plain
 from localcluster.errors import LocalClusterError
 from localpostgres.errors import LocalPostgresError
+from proctor_operator.app.sections import RunSettings
 
 PARTS = ("burst", "ramp", "schedules", "restart", "quiet", "admission")
 _WARM_UP = 50
@@ -42,7 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         with_webhook = options.admission or "admission" in options.parts
         with (
             tempfile.TemporaryDirectory() as folder,
-            the_stage(Path(folder), with_webhook=with_webhook) as stage,
+            the_stage(
+                Path(folder), with_webhook=with_webhook, rush_patience=options.rush_patience
+            ) as stage,
         ):
             try:
                 results = asyncio.run(_measure(stage, options))
@@ -124,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=2, help="pairs of bursts, rounds of turns")
     parser.add_argument("--clients", type=int, default=20, help="clients that create a burst")
     parser.add_argument("--run-seconds", type=int, default=1, help="how long a pod runs")
+    parser.add_argument(
+        "--rush-patience",
+        type=float,
+        default=RunSettings().rush_patience_seconds,
+        help="runs.rush_patience_seconds of the operator; 0 tells of every start at once",
+    )
     parser.add_argument("--ramp", type=_rates, default=(5.0, 10.0, 20.0), help="rates, by comma")
     parser.add_argument("--ramp-seconds", type=float, default=20, help="how long each rate lasts")
     parser.add_argument("--schedules", type=int, default=1000, help="schedules due in one minute")

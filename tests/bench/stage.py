@@ -78,7 +78,7 @@ class Stage:
 
 
 @contextmanager
-def the_stage(folder: Path, *, with_webhook: bool) -> Iterator[Stage]:
+def the_stage(folder: Path, *, with_webhook: bool, rush_patience: float) -> Iterator[Stage]:
     """Bring everything up, and take it down afterwards; a webhook is in force from the start."""
     ensure_packages()
     with _postgres() as server, temporary_cluster("simulated", "bench") as cluster:
@@ -106,7 +106,7 @@ def the_stage(folder: Path, *, with_webhook: bool) -> Iterator[Stage]:
         settings: dict[str, dict[str, Any]] = {
             "kubernetes": {"namespaces": []},
             # As shipped, and as in a real burst: clean-up comes later.
-            "runs": {"release_after_seconds": 60},
+            "runs": {"release_after_seconds": 60, "rush_patience_seconds": rush_patience},
             # Renewed as shipped, but patient: a burst may keep the API server busy for long.
             "election": {
                 "duration_seconds": 60,

@@ -258,8 +258,12 @@ class OperatorProcess:
             effects=effects,
             clock=clock,
             reporter=reporter,
-            # In every second life the clean-up of Jobs waits, as it does where nobody has set it otherwise.
-            policy=RunPolicy(release_after_seconds=15 * (around.plan.seed % 2)),
+            # In every second life the clean-up of Jobs waits, as it does where nobody has set it otherwise;
+            # in every third each start comes in a rush.
+            policy=RunPolicy(
+                release_after_seconds=15 * (around.plan.seed % 2),
+                starts_told_at_once=0 if around.plan.seed % 3 == 2 else 5,
+            ),
             orphans=OrphanRunner(
                 cluster=cluster,
                 records=records,

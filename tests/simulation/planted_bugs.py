@@ -28,7 +28,7 @@ from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.run import RecordedRun, RunKey
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.reconcile import execution as ladder
-from proctor_operator.reconcile import failure, jobspec, outcome, pending, request, slots
+from proctor_operator.reconcile import failure, jobspec, outcome, pending, request, running, slots
 from proctor_operator.reconcile.decision import (
     AbandonExecution,
     Action,
@@ -235,7 +235,7 @@ def never_pending_too_long(patch: pytest.MonkeyPatch) -> None:
 
 
 def status_written_every_time(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ladder, "shows_the_same", lambda *_: False)
+    patch.setattr(running, "shows_the_same", lambda *_: False)
 
 
 def job_without_our_finalizer(patch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from simulation.scenarios import LIVES
 CRASHES = (WriteFault.CRASH_BEFORE, WriteFault.CRASH_AFTER)
 LOSSES = tuple(fault for fault in WriteFault if fault not in CRASHES)
 MOST_WRITES = 24
+SEED_OF_A_RUSH = 2
+"""Of the lives of every third seed each start comes in a rush (`operator_process.py`)."""
 
 
 def one_fault(life: str, faults: tuple[WriteFault, ...], seed: int = 0) -> Iterator[Plan]:
@@ -27,6 +29,7 @@ def one_fault(life: str, faults: tuple[WriteFault, ...], seed: int = 0) -> Itera
 def test_a_life_without_faults_keeps_every_promise(life: str) -> None:
     check(Plan(life))
     check(Plan(life, seed=1))
+    check(Plan(life, seed=SEED_OF_A_RUSH))
 
 
 @pytest.mark.parametrize("life", [life for life in LIVES if life != "poison-among-others"])
@@ -37,6 +40,11 @@ def test_a_crash_at_any_write_breaks_no_promise(life: str) -> None:
 @pytest.mark.parametrize("life", [life for life in LIVES if life != "poison-among-others"])
 def test_a_write_that_is_lost_late_or_overtaken_breaks_no_promise(life: str) -> None:
     check_all(one_fault(life, LOSSES))
+
+
+@pytest.mark.parametrize("life", ["success", "failure", "cancel-while-running"])
+def test_no_fault_breaks_a_promise_while_starts_are_told_late(life: str) -> None:
+    check_all(one_fault(life, tuple(WriteFault), SEED_OF_A_RUSH))
 
 
 @pytest.mark.parametrize("second", CRASHES)

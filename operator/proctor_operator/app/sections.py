@@ -168,6 +168,19 @@ class RunSettings(Section):
         description="Time after its end until a Job is let go, so that clean-up does not get in the way of a "
         "burst; Kubernetes deletes it 120 s later. One that was stopped is let go at once.",
     )
+    starts_told_at_once: int = Field(
+        5,
+        ge=0,
+        le=1000,
+        description="Starts within a second that record and status tell of at once; more are a rush.",
+    )
+    rush_patience_seconds: float = Field(
+        10.0,
+        ge=0,
+        le=60,
+        description="Time after which the others of a rush are told of: a run that is over by then never shows "
+        "`Running`, and costs a write less. 0 tells of every start at once.",
+    )
     pods: PodSettings = Field(PodSettings(), description="Defaults for pods everywhere.")
     pods_by_namespace: dict[str, PodSettings] = Field(
         default_factory=dict,

@@ -29,6 +29,8 @@ def run_policy(settings: Settings) -> RunPolicy:
         pending_timeout_ceiling=runs.pending_timeout_ceiling_seconds,
         retries_ceiling=runs.retries_ceiling,
         release_after_seconds=runs.release_after_seconds,
+        starts_told_at_once=runs.starts_told_at_once,
+        rush_patience_seconds=runs.rush_patience_seconds,
         pod_defaults=_pod_defaults(runs.pods),
         pod_defaults_by_namespace={
             Namespace(name): _pod_defaults(pods) for name, pods in runs.pods_by_namespace.items()

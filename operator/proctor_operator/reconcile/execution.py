@@ -13,7 +13,7 @@ from proctor_operator.domain.naming import job_name
 from proctor_operator.domain.objects import Unseen
 from proctor_operator.domain.plugin import Defer
 from proctor_operator.domain.run import Outcome, RecordedRun
-from proctor_operator.domain.workload import JobFacts, PodFacts
+from proctor_operator.domain.workload import JobFacts
 from proctor_operator.reconcile.abandon import find_abandonment
 from proctor_operator.reconcile.checks import find_refusal
 from proctor_operator.reconcile.decision import (
@@ -22,8 +22,6 @@ from proctor_operator.reconcile.decision import (
     CreateJob,
     DeleteJob,
     DeletePod,
-    FinishLog,
-    FollowLog,
     ReadExecution,
     ReadJob,
     ReadPods,
@@ -32,14 +30,12 @@ from proctor_operator.reconcile.decision import (
     RecordOutcome,
     RecordRefusal,
     RecordRun,
-    RecordStarted,
     ReleaseExecution,
     ReleaseJob,
     Rest,
     WriteStatus,
 )
 from proctor_operator.reconcile.jobspec import build_job
-from proctor_operator.reconcile.logs import count_unseen
 from proctor_operator.reconcile.observed import Hindrance, ObservedExecution
 from proctor_operator.reconcile.outcome import (
     classify_ended_job,
@@ -48,15 +44,16 @@ from proctor_operator.reconcile.outcome import (
     classify_stopped_job,
     refused,
 )
+from proctor_operator.reconcile.output import last_lines, pod_to_attach_to
 from proctor_operator.reconcile.pending import (
     GivenUp,
     noted_before,
-    pending_problem,
     why_to_give_up,
 )
 from proctor_operator.reconcile.refusal import Refusal
 from proctor_operator.reconcile.repeated import find_repetition
 from proctor_operator.reconcile.request import reconstructed_request, run_request
+from proctor_operator.reconcile.running import watch_the_run
 from proctor_operator.reconcile.slots import (
     shows_that_it_waits,
     take_its_slots,
@@ -69,15 +66,12 @@ from proctor_operator.reconcile.status import (
     held_up_status,
     is_finished,
     pending_status,
-    running_status,
     shows_the_same,
 )
-from proctor_operator.reconcile.waiting import has_gone_back, until_given_up, wait_for_a_start
 
 RECORD_RETRY_SECONDS = 5.0
 RECORD_REJECTED_RETRY_SECONDS = 30.0
 PODS_GONE_RETRY_SECONDS = 5.0
-LOG_RETRY_SECONDS = 5.0
 JOB_FORBIDDEN_RETRY_SECONDS = 20.0
 
 
@@ -200,7 +194,7 @@ def _carry_on(observed: ObservedExecution, run: RecordedRun, now: datetime) -> A
     given_up = why_to_give_up(observed, job, now)
     if given_up is not None:
         return _give_up(observed, run, job, given_up, now)
-    return _watch(observed, run, job, now)
+    return watch_the_run(observed, run, job, now)
 
 
 def _without_a_job(observed: ObservedExecution, run: RecordedRun, now: datetime) -> Action | Rest:
@@ -213,7 +207,7 @@ def _without_a_job(observed: ObservedExecution, run: RecordedRun, now: datetime)
     if has_run:
         pods = tuple(pod for pod in observed.pods if pod.owner_uid == run.job_uid)
         outcome = RecordOutcome(run.job_uid, classify_lost_job(observed, now))
-        return _last_lines(observed, pods) or outcome
+        return last_lines(observed, pods) or outcome
     if observed.wants_to_stop:
         return RecordOutcome(None, classify_never_started(observed, now))
     if observed.job_hindrance is not None:
@@ -237,9 +231,13 @@ def _wait_to_be_let_in(
 def _finish(observed: ObservedExecution, job: JobFacts) -> Action | Rest:
     """Steps 6 and 7: the last lines, then the outcome."""
     assert job.end is not None, "the caller looked"  # noqa: S101 - narrows the type
-    if not observed.are_pods_live and not _all_ends_are_known(observed, job):
-        return ReadPods()
-    if (action := _last_lines(observed, observed.own_pods)) is not None:
+    if not _all_ends_are_known(observed, job):
+        if not observed.are_pods_live:
+            return ReadPods()
+        if not observed.is_job_live:
+            # A Job that is deleted may have orphaned its pods, and whose they are only the Job tells.
+            return ReadJob(job.name)
+    if (action := last_lines(observed, observed.own_pods)) is not None:
         return action
     if job.is_being_deleted and (action := _ask_who_stopped_it(observed)) is not None:
         return action
@@ -255,7 +253,7 @@ def _all_ends_are_known(observed: ObservedExecution, job: JobFacts) -> bool:
 
 def _stop(observed: ObservedExecution, job: JobFacts, now: datetime) -> Action | Rest:
     """Cancelled, deleted, given up: no new pod, then the old one ends, then the outcome."""
-    if (pod := _pod_to_attach_to(observed, observed.own_pods)) is not None:
+    if (pod := pod_to_attach_to(observed, observed.own_pods)) is not None:
         return AttachLog(pod)
     if not job.is_being_deleted:
         # It may have ended by itself.
@@ -271,7 +269,7 @@ def _stop(observed: ObservedExecution, job: JobFacts, now: datetime) -> Action |
     if not observed.is_job_live:
         # A pod goes when its Job has counted it, so the Job is asked after the pods.
         return ReadJob(job.name)
-    if (action := _last_lines(observed, observed.own_pods)) is not None:
+    if (action := last_lines(observed, observed.own_pods)) is not None:
         return action
     if (action := _ask_who_stopped_it(observed)) is not None:
         return action
@@ -298,69 +296,3 @@ def _give_up(
     if not shows_the_same(observed.execution.status, status):
         return WriteStatus(status)
     return DeleteJob(job)
-
-
-def _watch(
-    observed: ObservedExecution, run: RecordedRun, job: JobFacts, now: datetime
-) -> Action | Rest:
-    """Step 5, and otherwise patience."""
-    started_at = observed.started_at
-    if started_at is None:
-        return wait_for_a_start(observed, run, job, now)
-    if run.started_at is None:
-        return RecordStarted(job.uid, started_at)
-    if (action := _log_to_read(observed)) is not None:
-        return action
-    if has_gone_back(observed, job):
-        return wait_for_a_start(observed, run, job, now)
-    status = running_status(observed, run, started_at, now, problem=_trouble(observed))
-    if shows_the_same(observed.execution.status, status):
-        return Rest(after_seconds=until_given_up(observed, job, now))
-    return WriteStatus(status)
-
-
-def _trouble(observed: ObservedExecution) -> tuple[str, str] | None:
-    """What a person should know of a run that has started: its node, or its next attempt, is in trouble."""
-    pod = observed.last_pod
-    if pod is not None and pod.is_driven_off and not pod.has_ended:
-        node = f"the node {pod.node_name} is lost, or a taint drives its pods off"
-        return "NodeLost", f"{node}; how it ended is known when the node answers or is removed"
-    return pending_problem(observed)
-
-
-def _log_to_read(observed: ObservedExecution) -> Action | None:
-    """Step 6, while it runs: each attempt's output is read; at once where somebody stops the pod."""
-    if observed.pinned is None:
-        # What it wants blanked is not known.
-        return None
-    for pod in observed.own_pods:
-        if pod.started_at is not None and pod.uid not in observed.followed:
-            return FollowLog(pod)
-    stopped = tuple(
-        pod
-        for pod in observed.own_pods
-        # A node that does not answer gives no log either.
-        if pod.deletion_time is not None and not pod.is_driven_off
-    )
-    pod_to_attach_to = _pod_to_attach_to(observed, stopped)
-    return AttachLog(pod_to_attach_to) if pod_to_attach_to is not None else None
-
-
-def _pod_to_attach_to(observed: ObservedExecution, pods: tuple[PodFacts, ...]) -> PodFacts | None:
-    if observed.pinned is None:
-        return None
-    return next((pod for pod in pods if pod.is_running and pod.uid not in observed.attached), None)
-
-
-def _last_lines(observed: ObservedExecution, pods: tuple[PodFacts, ...]) -> Action | Rest | None:
-    """Step 6, at the end: the summary of the output belongs to the outcome."""
-    if observed.log is Unseen.UNAVAILABLE:
-        return Rest(after_seconds=LOG_RETRY_SECONDS)
-    if observed.log is not Unseen.NOT_READ or observed.pinned is None:
-        return None
-    if observed.started_at is None:
-        return None
-    return FinishLog(
-        tuple(pod for pod in pods if pod.started_at is not None),
-        unseen=count_unseen(observed.own_job, observed.own_pods),
-    )

@@ -46,10 +46,11 @@ class ObservedExecution:
     that the look failed this time. `job_refusal` is why the server will never take the Job,
     `job_hindrance` why it did not take it now, `record_refusal` why the record did not take the run, its
     start or its end. `holds_execute`, `votes` and `pre_launch` are None while nobody was asked. `pinned`
-    is the parsed spec of `run.request.pinned`. `place` is what was said last of the slots that it claims;
-    `are_occupants_there`: those whom it waits for have been looked for.
-    `followed` names the pods whose output is taken care of, `attached` those whose log is being read
-    or has been; `log` is `UNAVAILABLE` while its last lines are not there yet.
+    is the parsed spec of `run.request.pinned`. `tell_start_at` is when to tell of a start that was seen;
+    None is at once. `place` is what was said last of the slots that it claims; `are_occupants_there`: those
+    whom it waits for have been looked for. `followed` names the pods whose output is taken care of,
+    `attached` those whose log is being read or has been; `log` is `UNAVAILABLE` while its last lines are
+    not there yet.
     """
 
     execution: ProcExecution
@@ -66,6 +67,7 @@ class ObservedExecution:
     earlier: RecordedRun | Unseen = Unseen.NOT_READ
     record_refusal: str | None = None
     pinned: ProcSpec | None = None
+    tell_start_at: datetime | None = None
     job: JobFacts | Unseen = Unseen.NOT_READ
     is_job_live: bool = False
     has_seen_job: bool = False

@@ -37,10 +37,19 @@ def wait_for_a_start(
         status = pending_status(observed, *problem, now)
         if not shows_the_same(observed.execution.status, status):
             return WriteStatus(status)
-    is_noted = run.job_uid is not None or observed.execution.status.job_ref is not None
-    if not is_noted and age >= NOTE_JOB_AFTER_SECONDS:
+    until_noted = until_job_is_noted(observed, run, job, now)
+    if until_noted is not None and until_noted <= 0:
         return RecordJob(job.uid)
-    return Rest(after_seconds=_until_there_is_news(observed, job, now, is_noted=is_noted))
+    return Rest(after_seconds=_until_there_is_news(observed, job, now, until_noted))
+
+
+def until_job_is_noted(
+    observed: ObservedExecution, run: RecordedRun, job: JobFacts, now: datetime
+) -> float | None:
+    """Seconds after which the record must know the Job by itself; None where record or status do."""
+    if run.job_uid is not None or observed.execution.status.job_ref is not None:
+        return None
+    return NOTE_JOB_AFTER_SECONDS - (now - job.created_at).total_seconds()
 
 
 def has_gone_back(observed: ObservedExecution, job: JobFacts) -> bool:
@@ -66,16 +75,14 @@ def _held_back(observed: ObservedExecution, job: JobFacts, now: datetime) -> tup
 
 
 def _until_there_is_news(
-    observed: ObservedExecution, job: JobFacts, now: datetime, *, is_noted: bool
+    observed: ObservedExecution, job: JobFacts, now: datetime, until_noted: float | None
 ) -> float | None:
     """When a rule of the start has something to say without any event."""
     age = (now - job.created_at).total_seconds()
-    waits = [until_given_up(observed, job, now)]
+    waits = [until_given_up(observed, job, now), until_noted]
     if observed.last_pod is None and not job.is_suspended:
         waited = (now - job.pending_since).total_seconds()
         waits.append(POD_SHOULD_BE_THERE_SECONDS - waited + 1.0)
-    if not is_noted:
-        waits.append(NOTE_JOB_AFTER_SECONDS - age)
     if observed.execution.status.reason or job.is_suspended:
         waits.append(SETTLES_AFTER_SECONDS - age)
     return min((one for one in waits if one is not None and one > 0), default=None)

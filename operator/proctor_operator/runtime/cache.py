@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from proctor_operator.domain.execution import ProcExecution
@@ -27,10 +28,14 @@ from proctor_operator.runtime.scheduled import ScheduledIndex
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
-    """A run as the record had it, without an outcome then, and its pinned spec, parsed."""
+    """A run as the record had it, without an outcome then, and its pinned spec, parsed.
+
+    `tell_start_at` is None while no start has been seen.
+    """
 
     run: RecordedRun
     pinned: ProcSpec | None
+    tell_start_at: datetime | None = None
 
 
 BURIED_AT_MOST: Final = 2000

@@ -19,7 +19,6 @@ from proctor_operator.reconcile.decision import (
     ReleaseJob,
     Rest,
 )
-from proctor_operator.reconcile.execution import LOG_RETRY_SECONDS
 from proctor_operator.reconcile.jobspec import TTL_AFTER_RELEASE_SECONDS
 from proctor_operator.reconcile.logs import count_unseen
 from proctor_operator.reconcile.orphan import (
@@ -30,6 +29,7 @@ from proctor_operator.reconcile.orphan import (
     run_key,
 )
 from proctor_operator.reconcile.outcome import with_output
+from proctor_operator.reconcile.output import LOG_RETRY_SECONDS
 from proctor_operator.runtime.log_capture import LogCapture, LogWishes
 from proctor_operator.runtime.pins import pinned_spec
 from proctor_operator.runtime.reporter import Reporter, job_as_told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -31,6 +32,7 @@ from proctor_operator.runtime.log_capture import LogCapture
 from proctor_operator.runtime.orphans import OrphanRunner
 from proctor_operator.runtime.reporter import Reporter
 from proctor_operator.runtime.retention import RetentionRunner
+from proctor_operator.runtime.rush import Rush
 from proctor_operator.runtime.schedules import ScheduleRunner
 
 STEPS_AT_MOST: Final = 24
@@ -67,6 +69,7 @@ class Runner:
         self._clock = clock
         self._reporter = reporter
         self._policy = policy
+        self._rush = Rush(policy, clock)
 
     async def run(self, key: ObjectKey) -> float | None:
         """Do one pass; returns the seconds after which to look again, or None."""
@@ -136,7 +139,16 @@ class Runner:
         if known is None or observed.own_job is None:
             # Without the Job at hand only the record can tell whether there was one.
             return observed
-        return replace(observed, run=known.run, pinned=known.pinned)
+        tell_start_at = self._tell_start_at(observed, known)
+        return replace(observed, run=known.run, pinned=known.pinned, tell_start_at=tell_start_at)
+
+    def _tell_start_at(self, observed: ObservedExecution, known: KnownRun) -> datetime | None:
+        """When to tell of its start; decided when the start is seen first, and kept."""
+        if known.tell_start_at is not None or observed.started_at is None:
+            return known.tell_start_at
+        tell_at = self._rush.tell_at()
+        self._cache.keep_run(observed.execution.uid, replace(known, tell_start_at=tell_at))
+        return tell_at
 
     def _schedule_of(self, execution: ProcExecution) -> ProcSchedule | None:
         ref = execution.spec.schedule_ref
@@ -149,7 +161,7 @@ class Runner:
         if not isinstance(run, RecordedRun) or run.outcome or observed.record_refusal:
             self._cache.doubt_run(uid)
         else:
-            self._cache.keep_run(uid, KnownRun(run, observed.pinned))
+            self._cache.keep_run(uid, KnownRun(run, observed.pinned, observed.tell_start_at))
 
     async def _look_again(self, key: ObjectKey) -> None:
         """After a conflict: what the decision rested on is out of date."""

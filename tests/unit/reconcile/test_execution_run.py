@@ -427,6 +427,23 @@ ENDING: dict[str, tuple[ObservedExecution, str]] = {
         running(job=complete_job(), pods=()),
         "ReadPods",
     ),
+    "pods whose Job does not own them may have been orphaned by a deletion that nobody told of": (
+        running(
+            job=failed_job(failed_pods=1),
+            is_job_live=False,
+            pods=(ended_pod(1, owner_uid=None, job_uid=JOB_UID),),
+            are_pods_live=True,
+        ),
+        f"ReadJob {JOB_NAME}",
+    ),
+    "then they are of the Job that is being deleted": (
+        running(
+            job=failed_job(failed_pods=1, deletion_time=NOW),
+            pods=(ended_pod(1, owner_uid=None, job_uid=JOB_UID),),
+            are_pods_live=True,
+        ),
+        "FinishLog pod-uid-1",
+    ),
     "an ended pod needs no live look": (
         running(job=complete_job(), pods=(ended_pod(),)),
         "FinishLog pod-uid-1",

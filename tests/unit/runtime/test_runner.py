@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,13 +15,15 @@ from proctor_operator.domain.errors import ClusterUnavailable, Conflict, Fault, 
 from proctor_operator.domain.execution import Phase
 from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.run import RunKey
-from proctor_operator.reconcile.execution import LOG_RETRY_SECONDS
+from proctor_operator.reconcile.output import LOG_RETRY_SECONDS
+from proctor_operator.reconcile.policy import RunPolicy
 from proctor_operator.runtime.cache import key_of
 from unit.builders import (
     CREATED,
     EXECUTION_UID,
     KEY,
     NOW,
+    STARTED,
     argument_from,
     cancelled_execution,
     deleted_execution,
@@ -36,6 +39,19 @@ from unit.builders import (
 from unit.world import World
 
 RUN = RunKey(CREATED, EXECUTION_UID)
+
+
+def in_a_rush() -> World:
+    """A world in which each start is told of five seconds late."""
+    world = World(proc(), execution())
+    world.policy = RunPolicy(starts_told_at_once=0, rush_patience_seconds=5.0)
+    world.start()
+    return world
+
+
+def pass_time(world: World, seconds: float) -> None:
+    world.clock.seconds += seconds
+    world.clock.moment += timedelta(seconds=seconds)
 
 
 def nothing() -> None:
@@ -64,6 +80,61 @@ async def test_a_run_that_succeeds_takes_three_writes_and_one_to_let_go() -> Non
     recorded = world.records.runs[RUN]
     assert recorded.outcome is not None
     assert recorded.outcome.phase is Phase.SUCCEEDED
+
+
+async def test_a_run_that_is_over_while_its_start_waits_to_be_told_takes_one_write_less() -> None:
+    world = in_a_rush()
+    await world.pass_over()
+    world.start_container()
+    assert await world.pass_over() == 5.0
+    pass_time(world, 2)
+    assert await world.pass_over() == 3.0, "the time that was set at first stays"
+    world.end_container()
+    await world.pass_over()
+
+    assert world.cluster.writes == ["create_job", "write_status Succeeded", "release_job"]
+    recorded = world.records.runs[RUN].outcome
+    assert recorded is not None
+    assert (recorded.started_at, world.execution.status.start_time) == (STARTED, STARTED)
+
+
+async def test_a_run_that_lasts_is_told_of_when_its_time_has_come() -> None:
+    world = in_a_rush()
+    await world.pass_over()
+    world.start_container()
+    await world.pass_over()
+    pass_time(world, 5)
+    assert await world.pass_over() is None
+
+    assert world.cluster.writes == ["create_job", "write_status Running"]
+    assert world.records.runs[RUN].started_at == STARTED
+
+
+async def test_the_time_to_tell_of_a_start_stays_where_nothing_else_is_done_about_it() -> None:
+    world = in_a_rush()
+    await world.pass_over()
+    run = world.records.runs[RUN]
+    assert run.request.pinned is not None
+    unreadable = replace(run.request.pinned, spec={"of": "a later release"})
+    world.records.runs[RUN] = replace(run, request=replace(run.request, pinned=unreadable))
+    world.start()
+    await world.pass_over()
+    world.start_container()
+    assert await world.pass_over() == 5.0
+    pass_time(world, 2)
+
+    assert await world.pass_over() == 3.0
+
+
+async def test_an_operator_that_starts_anew_tells_of_a_start_at_once() -> None:
+    world = in_a_rush()
+    await world.pass_over()
+    world.start_container()
+    await world.pass_over()
+    world.start()
+    await world.pass_over()
+
+    assert world.cluster.writes == ["create_job", "write_status Running"]
 
 
 async def test_a_run_that_ends_before_it_was_seen_to_run_takes_one_write_less() -> None:
