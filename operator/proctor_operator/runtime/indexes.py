@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, TypeVar
 
 from proctor_operator.domain.execution import Phase, ProcExecution
 from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.objects import Kind, ObjectKey
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.activity import is_queued
+from proctor_operator.reconcile.retention import is_governed
 from proctor_operator.reconcile.status import is_finished
+from proctor_operator.runtime.shelves import Shelves
 
 
-class ExecutionIndex:
+class Group(Protocol):
+    """Executions that belong together."""
+
+    def put(self, execution: ProcExecution) -> None:
+        """Take one in."""
+        ...
+
+    def remove(self, execution: ProcExecution) -> None:
+        """Take one out, if it is in, in the state in which it was put."""
+        ...
+
+    def __len__(self) -> int:
+        """So many are in."""
+        ...
+
+
+class Members:
+    """A group without an order."""
+
+    def __init__(self) -> None:
+        self._by_uid: dict[Uid, ProcExecution] = {}
+
+    def put(self, execution: ProcExecution) -> None:
+        """Take one in."""
+        self._by_uid[execution.uid] = execution
+
+    def remove(self, execution: ProcExecution) -> None:
+        """Take one out."""
+        self._by_uid.pop(execution.uid, None)
+
+    def __iter__(self) -> Iterator[ProcExecution]:
+        """Every one."""
+        return iter(self._by_uid.values())
+
+    def __len__(self) -> int:
+        """So many are in."""
+        return len(self._by_uid)
+
+
+SomeGroup = TypeVar("SomeGroup", bound=Group)
+
+
+class ExecutionIndex(Generic[SomeGroup]):
     """Kept by the cache; each group stands under the key of the work that is done on it.
 
     `key_of` says to which group an execution belongs, None is to none. `is_news` says whether listeners
@@ -21,12 +66,14 @@ class ExecutionIndex:
 
     def __init__(
         self,
+        new_group: Callable[[], SomeGroup],
         key_of: Callable[[ProcExecution], ObjectKey | None],
         is_news: Callable[[ProcExecution | None, ProcExecution | None], bool],
     ) -> None:
+        self._new_group = new_group
         self._key_of = key_of
         self._is_news = is_news
-        self._groups: dict[ObjectKey, dict[Uid, ProcExecution]] = {}
+        self._groups: dict[ObjectKey, SomeGroup] = {}
         self._listeners: list[Callable[[ObjectKey], None]] = []
 
     def listen(self, listener: Callable[[ObjectKey], None]) -> None:
@@ -42,7 +89,9 @@ class ExecutionIndex:
         if before is not None and left is not None:
             self._take_out(left, before)
         if after is not None and entered is not None:
-            self._groups.setdefault(entered, {})[after.uid] = after
+            if entered not in self._groups:
+                self._groups[entered] = self._new_group()
+            self._groups[entered].put(after)
         if left == entered:
             self._tell(left, before, after)
         else:
@@ -53,13 +102,13 @@ class ExecutionIndex:
         """Every key under which there is something."""
         return tuple(self._groups)
 
-    def of(self, key: ObjectKey) -> tuple[ProcExecution, ...]:
+    def of(self, key: ObjectKey) -> SomeGroup:
         """The executions under a key."""
-        return tuple(self._groups.get(key, {}).values())
+        return self._groups.get(key) or self._new_group()
 
     def _take_out(self, key: ObjectKey, execution: ProcExecution) -> None:
-        group = self._groups.get(key, {})
-        group.pop(execution.uid, None)
+        group = self.of(key)
+        group.remove(execution)
         if not group:
             self._groups.pop(key, None)
 
@@ -71,23 +120,25 @@ class ExecutionIndex:
                 listener(key)
 
 
-def finished_index() -> ExecutionIndex:
-    """Finished executions by their Proc; one more, or a changed one, is news."""
-    return ExecutionIndex(_finished_key, lambda _, new: new is not None)
+def finished_index() -> ExecutionIndex[Shelves]:
+    """Executions by their Proc in which retention has a say; one more, or a changed one, is news."""
+    return ExecutionIndex(Shelves, _finished_key, lambda _, new: new is not None)
 
 
-def activity_index() -> ExecutionIndex:
+def activity_index() -> ExecutionIndex[Members]:
     """Executions by their Proc; what it would say of them otherwise is news."""
-    return ExecutionIndex(_activity_key, _is_told_otherwise)
+    return ExecutionIndex(Members, _activity_key, _is_told_otherwise)
 
 
-def scheduled_index() -> ExecutionIndex:
+def scheduled_index() -> ExecutionIndex[Members]:
     """Executions under way by the schedule's name; one more, or one less, is news."""
-    return ExecutionIndex(_schedule_key, lambda old, new: (old and old.uid) != (new and new.uid))
+    return ExecutionIndex(
+        Members, _schedule_key, lambda old, new: (old and old.uid) != (new and new.uid)
+    )
 
 
 def _finished_key(execution: ProcExecution) -> ObjectKey | None:
-    if not is_finished(execution.status):
+    if not is_governed(execution):
         return None
     name = execution.spec.proc_ref.name
     return ObjectKey(Kind.FINISHED_EXECUTIONS, execution.namespace, name)

@@ -100,7 +100,7 @@ def test_only_what_a_proc_would_say_otherwise_is_told() -> None:
         index.change(old, new)
 
     assert told == [KEY] * 4
-    assert index.of(KEY) == ()
+    assert not index.of(KEY)
 
 
 def test_one_that_goes_before_its_end_is_told() -> None:
@@ -122,4 +122,4 @@ def test_a_namesake_for_another_proc_is_told_to_both() -> None:
     cache.put(execution(spec, name="a", uid=Uid("successor"), resource_version="300"))
 
     assert told == [KEY, KEY._replace(name="other")]
-    assert cache.activity.of(KEY) == ()
+    assert not cache.activity.of(KEY)
