@@ -156,7 +156,9 @@ def says(
 
 def final_execution_status(phase: Phase = Phase.SUCCEEDED) -> ProcExecutionStatus:
     end = ConditionType.COMPLETE if phase is Phase.SUCCEEDED else ConditionType.FAILED
-    return ProcExecutionStatus(phase=phase, conditions=(says(end),))
+    return ProcExecutionStatus(
+        phase=phase, number=1, conditions=(says(ConditionType.RECORDED), says(end))
+    )
 
 
 def finished_execution(phase: Phase = Phase.SUCCEEDED, **fields: Any) -> ProcExecution:

@@ -202,21 +202,16 @@ class FakeCluster:
         return self._store(known.model_copy(update={"status": status}))
 
     async def write_conditions(
-        self,
-        key: ObjectKey,
-        resource_version: str,
-        conditions: tuple[Condition, ...],
-        *,
-        observed_generation: int,
+        self, known: Proc | UnreadableObject, conditions: tuple[Condition, ...]
     ) -> None:
         self._ask("write_conditions")
-        known = self._unless_stale(key, resource_version)
-        assert observed_generation == known.generation
+        key = key_of(known)
+        stored = self._unless_stale(key, known.resource_version)
         self.writes.append(f"write_conditions {key.kind}")
-        if isinstance(known, UnreadableObject):
-            self._store(replace(known, reported_problem=conditions[0].message))
+        if isinstance(stored, UnreadableObject):
+            self._store(replace(stored, reported_problem=conditions[0].message))
         else:
-            self._store(known.model_copy(update={"conditions": conditions}))
+            self._store(stored.model_copy(update={"conditions": conditions}))
 
     async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
         self._ask("write_activity")

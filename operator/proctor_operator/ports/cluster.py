@@ -10,7 +10,7 @@ from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
-from proctor_operator.domain.objects import ObjectKey, UnreadableObject
+from proctor_operator.domain.objects import UnreadableObject
 from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
@@ -123,14 +123,9 @@ class Cluster(Protocol):
         ...
 
     async def write_conditions(
-        self,
-        key: ObjectKey,
-        resource_version: str,
-        conditions: tuple[Condition, ...],
-        *,
-        observed_generation: int,
+        self, known: Proc | UnreadableObject, conditions: tuple[Condition, ...]
     ) -> None:
-        """Write conditions, and nothing else, on any object of ours; `Conflict` as above."""
+        """Write conditions as of this generation, and nothing else; `Conflict` as above."""
         ...
 
     async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:

@@ -6,17 +6,20 @@ over in every respect, or that a GitOps tool would put back (docs/adr/0008).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from heapq import merge
+from itertools import islice
 from typing import Final
 
 from proctor_operator.domain.conditions import ConditionType, is_true
-from proctor_operator.domain.execution import Phase, ProcExecution
+from proctor_operator.domain.execution import ProcExecution
 from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.objects import UnreadableObject
 from proctor_operator.domain.proc import ProcHistory
 from proctor_operator.domain.schedule import ProcSchedule, ScheduleHistory
+from proctor_operator.reconcile.status import is_finished
 
 HELD_JOB_RETRY_SECONDS: Final = 60.0
 
@@ -61,11 +64,12 @@ class RetentionPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A finished execution, and whether our finalizer is still on its Job."""
+class Shelf:
+    """Executions of one Proc, all governed, that ran for one schedule or for none, oldest first."""
 
-    execution: ProcExecution
-    has_held_job: bool = False
+    schedule: Uid | None
+    has_succeeded: bool
+    oldest_first: Sequence[ProcExecution]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,19 @@ class RetentionPlan:
     delete: tuple[ProcExecution, ...] = ()
     look_again_after: float | None = None
 
+    def but_for(self, held: Collection[Uid]) -> RetentionPlan:
+        """The same without those whose Job our finalizer is still on: they stay until it is let go."""
+        if not held:
+            return self
+        waits = (HELD_JOB_RETRY_SECONDS, self.look_again_after)
+        return RetentionPlan(
+            tuple(one for one in self.delete if one.uid not in held),
+            min(one for one in waits if one is not None),
+        )
+
 
 def plan_retention(
-    finished: Iterable[Finished],
+    shelves: Iterable[Shelf],
     limits: HistoryLimits,
     *,
     keep_seconds: int,
@@ -87,40 +101,63 @@ def plan_retention(
     """Decide about all finished executions of one Proc in one namespace.
 
     Those of a schedule with limits of its own are counted apart; what its author wants of one that cannot
-    be read is not known, so all of those stay.
+    be read is not known, so all of those stay. There may be thousands, so nobody looks further than to the
+    first that ended too late to be due before all others.
     """
-    governed = sorted(
-        (one for one in finished if _is_governed(one.execution)), key=_age, reverse=True
-    )
-    delete: list[Finished] = []
-    waits: list[float] = []
-    for group, its_limits in _groups(governed, limits, schedules or {}):
-        for one, due_at in _due_times(group, its_limits, keep_seconds):
-            if due_at > now:
-                waits.append((due_at - now).total_seconds())
-            elif one.has_held_job:
-                waits.append(HELD_JOB_RETRY_SECONDS)
-            else:
+    keep = timedelta(seconds=keep_seconds)
+    delete: list[ProcExecution] = []
+    next_due: datetime | None = None
+    for oldest_first, stay in _counted(shelves, limits, schedules or {}):
+        for one in oldest_first:
+            ended_at = _ended_at(one)
+            if next_due is not None and ended_at + max(stay, keep) >= next_due:
+                break
+            due_at = max(ended_at + stay, _shown_at(one) + keep)
+            if due_at <= now:
                 delete.append(one)
-    oldest_first = sorted(delete, key=_age)
-    return RetentionPlan(tuple(one.execution for one in oldest_first), min(waits, default=None))
+            else:
+                next_due = due_at if next_due is None else min(next_due, due_at)
+    delete.sort(key=age)
+    wait = (next_due - now).total_seconds() if next_due is not None else None
+    return RetentionPlan(tuple(delete), wait)
+
+
+def _counted(
+    shelves: Iterable[Shelf],
+    limits: HistoryLimits,
+    schedules: Mapping[Uid, ProcSchedule | UnreadableObject],
+) -> Iterator[tuple[Iterator[ProcExecution], timedelta]]:
+    """Executions that need not stay for ever, oldest first, and how long after their end they stay.
+
+    Each count tells its surplus first and goes on to the rest. Whoever leaves the surplus early finds its
+    end among the rest, where it stays longer: what was too late to be due first is so there as well.
+    """
+    for group, its_limits in _groups(shelves, limits, schedules):
+        for has_succeeded, most in ((True, its_limits.succeeded), (False, its_limits.failed)):
+            rows = [one.oldest_first for one in group if one.has_succeeded is has_succeeded]
+            if not rows:
+                continue
+            oldest_first = merge(*rows, key=age)
+            surplus = sum(map(len, rows)) - most if most is not None else 0
+            yield islice(oldest_first, max(surplus, 0)), timedelta()
+            if its_limits.ttl_seconds is not None:
+                yield oldest_first, timedelta(seconds=its_limits.ttl_seconds)
 
 
 def _groups(
-    newest_first: list[Finished],
+    shelves: Iterable[Shelf],
     limits: HistoryLimits,
     schedules: Mapping[Uid, ProcSchedule | UnreadableObject],
-) -> Iterator[tuple[list[Finished], HistoryLimits]]:
+) -> Iterator[tuple[list[Shelf], HistoryLimits]]:
     """Executions that are counted together, each with their limits."""
-    apart: dict[Uid, list[Finished]] = {}
-    together: list[Finished] = []
-    for one in newest_first:
-        reference = one.execution.spec.schedule_ref
-        schedule = schedules.get(reference.uid) if reference and reference.uid else None
+    apart: dict[Uid, list[Shelf]] = {}
+    together: list[Shelf] = []
+    for shelf in shelves:
+        schedule = schedules.get(shelf.schedule) if shelf.schedule else None
         if isinstance(schedule, UnreadableObject) or (schedule and schedule.spec.history):
-            apart.setdefault(schedule.uid, []).append(one)
+            apart.setdefault(schedule.uid, []).append(shelf)
         else:
-            together.append(one)
+            together.append(shelf)
     yield together, limits
     for uid, group in apart.items():
         schedule = schedules[uid]
@@ -128,28 +165,21 @@ def _groups(
             yield group, limits.with_wishes_of_a_schedule(schedule.spec.history)
 
 
-def _is_governed(execution: ProcExecution) -> bool:
-    """Whether retention has a say: it is in the record, nobody deletes it, no tool puts it back."""
+def is_governed(execution: ProcExecution) -> bool:
+    """Whether retention has a say: it is over and in the record, nobody deletes it, no tool puts it back."""
     status = execution.status
     is_recorded = status.number is not None and is_true(status.conditions, ConditionType.RECORDED)
-    return is_recorded and not execution.is_being_deleted and not execution.is_gitops_tracked
+    return (
+        is_recorded
+        and is_finished(status)
+        and not execution.is_being_deleted
+        and not execution.is_gitops_tracked
+    )
 
 
-def _due_times(
-    newest_first: list[Finished], limits: HistoryLimits, keep_seconds: int
-) -> Iterator[tuple[Finished, datetime]]:
-    """Each execution that will have to go, with the time from which it may."""
-    counts = {True: 0, False: 0}
-    for one in newest_first:
-        has_succeeded = one.execution.status.phase is Phase.SUCCEEDED
-        counts[has_succeeded] += 1
-        most = limits.succeeded if has_succeeded else limits.failed
-        earliest = _shown_at(one.execution) + timedelta(seconds=keep_seconds)
-        if most is not None and counts[has_succeeded] > most:
-            yield one, earliest
-        elif limits.ttl_seconds is not None:
-            expires_at = _ended_at(one.execution) + timedelta(seconds=limits.ttl_seconds)
-            yield one, max(expires_at, earliest)
+def age(execution: ProcExecution) -> tuple[datetime, int, str]:
+    """What the order of their ends is told by."""
+    return _ended_at(execution), execution.status.number or 0, execution.name
 
 
 def _ended_at(execution: ProcExecution) -> datetime:
@@ -158,14 +188,10 @@ def _ended_at(execution: ProcExecution) -> datetime:
 
 def _shown_at(execution: ProcExecution) -> datetime:
     """When the end could first be seen: long after it, where the record was away meanwhile."""
+    ended_at = _ended_at(execution)
     conditions = execution.status.conditions
-    ends = (one for one in conditions if one.type in _END_CONDITIONS)
-    return max((one.last_transition_time for one in ends), default=_ended_at(execution))
+    ends = (one.last_transition_time for one in conditions if one.type in _END_CONDITIONS)
+    return max(ended_at, max(ends, default=ended_at))
 
 
 _END_CONDITIONS: Final = frozenset({ConditionType.COMPLETE, ConditionType.FAILED})
-
-
-def _age(one: Finished) -> tuple[datetime, int, str]:
-    execution = one.execution
-    return _ended_at(execution), execution.status.number or 0, execution.name

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from proctor_operator.domain.conditions import Condition, ConditionStatus, ConditionType, condition
 from proctor_operator.domain.conditions import merge as merge_conditions
+from proctor_operator.domain.execution import ProcExecution
 from proctor_operator.domain.model import format_timestamp
+from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.occurrence import Progress, Skip
 from proctor_operator.domain.occurrences import (
     Timing,
@@ -14,9 +18,21 @@ from proctor_operator.domain.occurrences import (
     next_occurrence,
     starting_time,
 )
-from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
+from proctor_operator.domain.schedule import ActiveRun, ProcSchedule, ProcScheduleStatus
 from proctor_operator.reconcile.observed_schedule import ObservedSchedule
 from proctor_operator.reconcile.proc import ProcProblem, problem_conditions
+
+SHOWN_AT_MOST: Final = 64
+"""The kind's own limit of `status.active`."""
+
+
+def active_runs(executions: Iterable[ProcExecution], schedule: Uid) -> tuple[ActiveRun, ...]:
+    """What runs for a schedule, oldest first; a namesake's is not its own."""
+    own = (
+        one for one in executions if one.spec.schedule_ref and one.spec.schedule_ref.uid == schedule
+    )
+    oldest_first = sorted(own, key=lambda one: (one.creation_time, one.name))
+    return tuple(ActiveRun(name=one.name, uid=one.uid) for one in oldest_first[:SHOWN_AT_MOST])
 
 
 def schedule_status(

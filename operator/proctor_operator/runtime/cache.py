@@ -21,9 +21,7 @@ from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.status import is_finished
-from proctor_operator.runtime.activity_index import ActivityIndex
-from proctor_operator.runtime.finished import FinishedIndex
-from proctor_operator.runtime.scheduled import ScheduledIndex
+from proctor_operator.runtime.indexes import activity_index, finished_index, scheduled_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +65,10 @@ class ObjectCache:
         self._runs: dict[Uid, KnownRun] = {}
         self._lost_their_job: set[Uid] = set()
         self._buried: OrderedDict[Uid, None] = OrderedDict()
-        self.finished = FinishedIndex()
-        self.activity = ActivityIndex()
-        self.scheduled = ScheduledIndex()
+        self.finished = finished_index()
+        self.activity = activity_index()
+        self.scheduled = scheduled_index()
+        self._indexes = (self.finished, self.activity, self.scheduled)
 
     def put(self, known: OwnObject) -> bool:
         """Keep an object unless a newer state of it is here, or it is known to be gone.
@@ -84,15 +83,10 @@ class ObjectCache:
             return False
         if old is not None and old.uid != known.uid:
             self._forget_uid(old.uid)
-        if old is not None:
-            self.finished.remove(old)
-            if old.uid != known.uid:
-                self.scheduled.remove(old)
         self._own[key] = known
         self._keys_by_uid[known.uid] = key
-        self.finished.put(known)
-        self.activity.put(known)
-        self.scheduled.put(known)
+        for index in self._indexes:
+            index.change(old, known)
         return True
 
     def refresh(self, known: OwnObject) -> None:
@@ -108,9 +102,8 @@ class ObjectCache:
             return False
         del self._own[key]
         self._forget_uid(old.uid)
-        self.finished.remove(old)
-        self.activity.remove(old)
-        self.scheduled.remove(old)
+        for index in self._indexes:
+            index.change(old, None)
         return True
 
     def bury(self, uid: Uid) -> None:

@@ -15,7 +15,7 @@ from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.log import LogChunk, LogSource, LogSpan
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
-from proctor_operator.domain.objects import ObjectKey, UnreadableObject
+from proctor_operator.domain.objects import UnreadableObject
 from proctor_operator.domain.occurrence import Claim, PassedOver, Progress, ScheduleKey, Skip
 from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.procplugin import ProcPlugin, ProcPluginStatus, UnreadablePlugin
@@ -104,18 +104,11 @@ class GuardedCluster:
         return await self._cluster.write_status(execution, status)
 
     async def write_conditions(
-        self,
-        key: ObjectKey,
-        resource_version: str,
-        conditions: tuple[Condition, ...],
-        *,
-        observed_generation: int,
+        self, known: Proc | UnreadableObject, conditions: tuple[Condition, ...]
     ) -> None:
         """See the port."""
         self._leadership.assert_leading()
-        await self._cluster.write_conditions(
-            key, resource_version, conditions, observed_generation=observed_generation
-        )
+        await self._cluster.write_conditions(known, conditions)
 
     async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
         """See the port."""

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
 
 from proctor_operator.domain.errors import Conflict, NotFound
 from proctor_operator.domain.execution import ProcExecution
-from proctor_operator.domain.naming import Uid
-from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
+from proctor_operator.domain.naming import Namespace, Uid
+from proctor_operator.domain.objects import ObjectKey, UnreadableObject
 from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.ports.clock import Clock
 from proctor_operator.ports.cluster import Cluster
 from proctor_operator.ports.metrics import ExecutionMetrics
 from proctor_operator.reconcile.retention import (
-    Finished,
     RetentionPlan,
     RetentionPolicy,
+    Shelf,
     plan_retention,
 )
 from proctor_operator.runtime.cache import ObjectCache
@@ -64,7 +65,6 @@ class RetentionRunner:
         self._metrics = metrics
         self._policy = policy
         self._pace = Pace(policy.deletes_per_second, clock)
-        self._asked: dict[ObjectKey, frozenset[Uid]] = {}
 
     async def run(self, key: ObjectKey) -> float | None:
         """Do one pass; returns the seconds after which to look again, or None."""
@@ -77,42 +77,32 @@ class RetentionRunner:
         for execution in plan.delete:
             if not self._pace.takes_one_more():
                 return PACE_SECONDS
-            await self._delete(key, execution)
-        return plan.look_again_after
+            await self._delete(execution)
+        after = plan.look_again_after
+        return max(after, PACE_SECONDS) if after is not None else None
 
     def _plan(self, key: ObjectKey, proc: Proc | UnreadableObject | None) -> RetentionPlan:
-        finished = self._finished(key)
         if isinstance(proc, UnreadableObject):
             # What its author wants kept cannot be read, so everything stays.
             return RetentionPlan()
         limits = self._policy.limits.with_wishes(proc.spec.history if proc else None)
-        return plan_retention(
-            finished,
+        shelves = self._cache.finished.of(key).shelves()
+        plan = plan_retention(
+            shelves,
             limits,
             keep_seconds=self._policy.keep_seconds,
             now=self._clock.now(),
-            schedules=self._schedules_of(finished),
+            schedules=self._schedules_of(key.namespace, shelves),
         )
+        return plan.but_for({one.uid for one in plan.delete if self._has_held_job(one)})
 
-    def _schedules_of(self, finished: list[Finished]) -> dict[Uid, ProcSchedule | UnreadableObject]:
+    def _schedules_of(
+        self, namespace: Namespace, shelves: Iterable[Shelf]
+    ) -> dict[Uid, ProcSchedule | UnreadableObject]:
         """The schedules that they ran for, those that are there."""
-        references = (one.execution for one in finished)
-        keys = {
-            ObjectKey(Kind.PROC_SCHEDULE, one.namespace, one.spec.schedule_ref.name)
-            for one in references
-            if one.spec.schedule_ref is not None
-        }
-        found = (self._cache.get(key) for key in keys)
+        keys = {self._cache.key_of_uid(one.schedule) for one in shelves}
+        found = (self._cache.get(one) for one in keys if one and one.namespace == namespace)
         return {one.uid: one for one in found if isinstance(one, ProcSchedule | UnreadableObject)}
-
-    def _finished(self, key: ObjectKey) -> list[Finished]:
-        """What is there, without that whose deletion was asked for and has not been seen yet."""
-        known = self._cache.finished.of(key)
-        asked = self._asked.pop(key, frozenset())
-        asked &= {one.uid for one in known if not one.is_being_deleted}
-        if asked:
-            self._asked[key] = asked
-        return [Finished(one, self._has_held_job(one)) for one in known if one.uid not in asked]
 
     def _has_held_job(self, execution: ProcExecution) -> bool:
         job = self._cache.job_of(execution)
@@ -124,13 +114,14 @@ class RetentionRunner:
         except NotFound:
             return None
 
-    async def _delete(self, key: ObjectKey, execution: ProcExecution) -> None:
+    async def _delete(self, execution: ProcExecution) -> None:
         try:
             await self._cluster.delete_execution(execution)
         except Conflict:
             # It changed since: the watch brings it, and then it is looked at again.
             return
-        self._asked[key] = self._asked.get(key, frozenset()) | {execution.uid}
+        # That state was the last without the wish to delete it: nothing brings it back into the index.
+        self._cache.finished.change(execution, None)
         self._metrics.retention_deleted(1)
         log.info(
             "Finished execution deleted by retention",

@@ -26,7 +26,7 @@ from proctor_operator.reconcile.policy import RunPolicy
 from proctor_operator.reconcile.proc import ProcProblem, problem_conditions, proc_conditions
 from proctor_operator.reconcile.trouble import find_news
 from proctor_operator.runtime.activity import ActivityRunner
-from proctor_operator.runtime.cache import KnownRun, ObjectCache, key_of
+from proctor_operator.runtime.cache import KnownRun, ObjectCache
 from proctor_operator.runtime.effects import ExecutionEffects
 from proctor_operator.runtime.log_capture import LogCapture
 from proctor_operator.runtime.orphans import OrphanRunner
@@ -91,7 +91,7 @@ class Runner:
             case Proc():
                 self._effects.rules_changed(known)
                 conditions = proc_conditions(known, self._clock.now())
-                await self._report(key, known, conditions)
+                await self._report(known, conditions)
                 return None
             case ProcSchedule():
                 self._effects.rules_changed(known)
@@ -187,22 +187,17 @@ class Runner:
         if news is None:
             return
         try:
-            await self._report(key_of(proc), proc, (news,))
+            await self._report(proc, (news,))
         except ClusterError as error:
             log.warning(
                 "Proc could not be told", object=f"{proc.namespace}/{proc.name}", error=str(error)
             )
 
-    async def _report(self, key: ObjectKey, known: Proc, wanted: tuple[Condition, ...]) -> None:
+    async def _report(self, known: Proc, wanted: tuple[Condition, ...]) -> None:
         """Write conditions if they say anything new."""
         if _says_the_same(known.conditions, wanted):
             return
-        await self._cluster.write_conditions(
-            key,
-            known.resource_version,
-            merge_conditions(known.conditions, wanted),
-            observed_generation=known.generation,
-        )
+        await self._cluster.write_conditions(known, merge_conditions(known.conditions, wanted))
         self._reporter.reported(known, wanted)
 
     async def _report_unreadable(self, key: ObjectKey, known: UnreadableObject) -> None:
@@ -221,9 +216,7 @@ class Runner:
         problem = ProcProblem("Unreadable", known.problem)
         conditions = problem_conditions(problem, generation=known.generation, now=now)
         if key.kind is not Kind.PROC_EXECUTION:
-            await self._cluster.write_conditions(
-                key, known.resource_version, conditions, observed_generation=known.generation
-            )
+            await self._cluster.write_conditions(known, conditions)
             self._reporter.unreadable(known)
             return
         failed = condition(

@@ -47,6 +47,7 @@ from proctor_operator.reconcile.schedule_decision import (
     WriteScheduleStatus,
 )
 from proctor_operator.reconcile.schedule_policy import SchedulePolicy
+from proctor_operator.reconcile.schedule_status import active_runs
 from proctor_operator.runtime.cache import ObjectCache
 from proctor_operator.runtime.schedule_reporter import ScheduleReporter
 
@@ -107,7 +108,7 @@ class ScheduleRunner:
     async def run(self, key: ObjectKey, schedule: ProcSchedule) -> None:
         """Do one pass."""
         resting = self._resting.pop(schedule.uid, None)
-        active, now = self._cache.scheduled.active(schedule.uid), self._clock.now()
+        active, now = self._active(key, schedule), self._clock.now()
         if resting is not None and resting.holds(schedule, active, now):
             self._rest(key, resting)
             return
@@ -121,7 +122,7 @@ class ScheduleRunner:
         has_claimed = False
         try:
             for _ in range(STEPS_AT_MOST):
-                active, now = self._cache.scheduled.active(schedule.uid), self._clock.now()
+                active, now = self._active(key, schedule), self._clock.now()
                 observed = replace(observed, active=active)
                 action = decide_schedule(observed, now)
                 if isinstance(action, Rest):
@@ -143,6 +144,9 @@ class ScheduleRunner:
             raise
         self._remember(observed)
         self._look_again(key, 0.0)
+
+    def _active(self, key: ObjectKey, schedule: ProcSchedule) -> tuple[ActiveRun, ...]:
+        return active_runs(self._cache.scheduled.of(key), schedule.uid)
 
     def _rest(self, key: ObjectKey, resting: _Resting) -> None:
         if resting.schedule.uid in self._progress:

@@ -20,7 +20,7 @@ from proctor_operator.domain.conditions import ConditionType
 from proctor_operator.domain.errors import AlreadyExists, Conflict, NotFound, PartlyListed
 from proctor_operator.domain.execution import Phase, ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.naming import Namespace, Uid
-from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
+from proctor_operator.domain.objects import UnreadableObject
 from proctor_operator.domain.occurrence import Claim
 from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
@@ -158,21 +158,23 @@ async def test_the_status_of_a_schedule_is_patched_with_what_changed(line: Line)
 
 async def test_conditions_are_written_and_nothing_else_of_a_status(line: Line) -> None:
     path = f"{OURS}/procs/grow-disk"
-    stored = line.server.put(
-        path, {"metadata": metadata("grow-disk"), "spec": {}, "status": {"active": 3}}
+    line.server.put(
+        path,
+        {
+            "metadata": metadata("grow-disk") | {"generation": 4},
+            "spec": {},
+            "status": {"active": 3},
+        },
     )
-    key = ObjectKey(Kind.PROC, NAMESPACE, "grow-disk")
-    version = stored["metadata"]["resourceVersion"]
+    read = await line.cluster.fetch_proc(NAMESPACE, "grow-disk")
 
-    await line.cluster.write_conditions(
-        key, version, (says(ConditionType.READY),), observed_generation=4
-    )
+    await line.cluster.write_conditions(read, (says(ConditionType.READY),))
 
     written = line.server.objects[path]["status"]
     assert (written["active"], written["observedGeneration"]) == (3, 4)
     assert [one["type"] for one in written["conditions"]] == ["Ready"]
     with pytest.raises(Conflict):
-        await line.cluster.write_conditions(key, version, (), observed_generation=4)
+        await line.cluster.write_conditions(read, ())
 
 
 async def test_what_cannot_be_read_is_marked_as_refused(line: Line) -> None:

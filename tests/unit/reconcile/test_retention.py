@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -16,18 +17,20 @@ from proctor_operator.domain.execution import (
     ScheduleRef,
 )
 from proctor_operator.domain.naming import Uid
-from proctor_operator.domain.objects import Kind, UnreadableObject
+from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
 from proctor_operator.domain.proc import ProcHistory
 from proctor_operator.domain.schedule import ProcSchedule, ScheduleHistory
 from proctor_operator.reconcile.retention import (
     HELD_JOB_RETRY_SECONDS,
-    Finished,
     HistoryLimits,
     RetentionPlan,
+    age,
     plan_retention,
 )
-from unit.builders import NOW, ago, execution, execution_spec, says, schedule, unreadable
+from proctor_operator.runtime.indexes import finished_index
+from unit.builders import NAMESPACE, NOW, ago, execution, execution_spec, says, schedule, unreadable
 
+GROUP = ObjectKey(Kind.FINISHED_EXECUTIONS, NAMESPACE, "grow-disk")
 KEEP = 300
 FOR_EVER = HistoryLimits(succeeded=None, failed=None, ttl_seconds=None)
 NONE_AT_ALL = HistoryLimits(succeeded=0, failed=0, ttl_seconds=None)
@@ -53,14 +56,25 @@ def ended(
             says(end, now=ago(seconds_ago if shown is None else shown)),
         ),
     )
-    return execution(name=name, status=status, **fields)
+    return execution(**{"name": name, "uid": Uid(name), "status": status, **fields})
 
 
 def plan(
-    *executions: ProcExecution, limits: HistoryLimits = NONE_AT_ALL, held: str = ""
+    *executions: ProcExecution,
+    limits: HistoryLimits = NONE_AT_ALL,
+    schedules: tuple[ProcSchedule | UnreadableObject, ...] = (),
 ) -> RetentionPlan:
-    finished = [Finished(one, has_held_job=one.name == held) for one in executions]
-    return plan_retention(finished, limits, keep_seconds=KEEP, now=NOW)
+    """Decide about those of them that the index has, which are the governed ones."""
+    index = finished_index()
+    for one in executions:
+        index.change(None, one)
+    return plan_retention(
+        index.of(GROUP).shelves(),
+        limits,
+        keep_seconds=KEEP,
+        now=NOW,
+        schedules={one.uid: one for one in schedules},
+    )
 
 
 def names(plan: RetentionPlan) -> list[str]:
@@ -124,6 +138,13 @@ def test_the_first_minutes_begin_when_the_end_is_shown_which_may_be_long_after_i
     assert found.look_again_after == 20
 
 
+def test_an_end_is_not_shown_before_it_was_whatever_the_clocks_say() -> None:
+    found = plan(ended("skewed", 100, shown=KEEP + 100))
+
+    assert names(found) == []
+    assert found.look_again_after == KEEP - 100
+
+
 def test_without_limits_everything_stays_for_ever() -> None:
     assert plan(ended("a", 1e9), ended("b", 1e8, Phase.FAILED), limits=FOR_EVER) == RetentionPlan()
 
@@ -160,10 +181,19 @@ def test_what_is_never_touched_takes_no_place_from_others() -> None:
 
 
 def test_an_execution_whose_job_is_held_waits_until_it_is_let_go() -> None:
-    found = plan(ended("held", 2000), ended("free", 3000), held="held")
+    found = plan(ended("held", 2000), ended("free", 3000)).but_for({Uid("held")})
+    soon = plan(ended("held", 2000), ended("young", KEEP - 20)).but_for({Uid("held")})
 
     assert names(found) == ["free"]
     assert found.look_again_after == HELD_JOB_RETRY_SECONDS
+    assert (names(soon), soon.look_again_after) == ([], 20)
+
+
+def test_one_that_is_not_over_is_never_touched() -> None:
+    running = ended("x")
+    status = running.status.model_copy(update={"phase": Phase.RUNNING})
+
+    assert plan(running.model_copy(update={"status": status})) == RetentionPlan()
 
 
 def test_one_without_an_end_is_as_old_as_its_request() -> None:
@@ -252,18 +282,78 @@ WISHES: dict[str, tuple[ProcSchedule | UnreadableObject | None, list[str]]] = {
 def test_a_schedule_wants_kept(
     known: ProcSchedule | UnreadableObject | None, deleted: list[str]
 ) -> None:
-    finished = [
+    decided = plan(
         of_schedule("planned-1", 2000),
         ended("hand-1", 1900),
         of_schedule("planned-2", 1800),
         ended("hand-2", 1700),
-    ]
-    decided = plan_retention(
-        [Finished(one) for one in finished],
-        HistoryLimits(succeeded=2, failed=None, ttl_seconds=None),
-        keep_seconds=KEEP,
-        now=NOW,
-        schedules={known.uid: known} if known is not None else {},
+        limits=HistoryLimits(succeeded=2, failed=None, ttl_seconds=None),
+        schedules=(known,) if known is not None else (),
     )
 
     assert names(decided) == deleted
+
+
+def counted_plainly(
+    executions: list[ProcExecution], limits: HistoryLimits
+) -> list[tuple[float, ProcExecution]]:
+    """How long each that has to go may still stay, from looking at every one, newest first."""
+    counts, found = Counter[bool](), []
+    for one in sorted(executions, key=age, reverse=True):
+        is_good = one.status.phase is Phase.SUCCEEDED
+        counts[is_good] += 1
+        most = limits.succeeded if is_good else limits.failed
+        ended_at, shown_at = (
+            (one.status.completion_time or NOW) - NOW,
+            one.status.conditions[-1].last_transition_time - NOW,
+        )
+        kept = shown_at.total_seconds() + KEEP
+        if most is not None and counts[is_good] > most:
+            found.append((kept, one))
+        elif limits.ttl_seconds is not None:
+            found.append((max(kept, ended_at.total_seconds() + limits.ttl_seconds), one))
+    return found
+
+
+@given(
+    drawn=st.lists(
+        st.tuples(
+            st.integers(0, 2000),
+            st.integers(0, 900),
+            st.booleans(),
+            st.sampled_from(["", "gone", "without wishes", "with wishes"]),
+        ),
+        max_size=25,
+    ),
+    limits=st.builds(HistoryLimits, LIMIT, LIMIT, st.none() | st.integers(0, 2000)),
+    wishes=st.builds(ScheduleHistory, succeeded=LIMIT, failed=LIMIT),
+)
+def test_what_is_not_looked_at_would_change_nothing(
+    drawn: list[tuple[int, int, bool, str]], limits: HistoryLimits, wishes: ScheduleHistory
+) -> None:
+    executions = [
+        ended(
+            str(place),
+            end,
+            Phase.SUCCEEDED if is_good else Phase.TIMED_OUT,
+            shown=max(0, end - late),
+            spec=execution_spec(schedule_ref=ScheduleRef(name=of, uid=Uid(of)) if of else None),
+        )
+        for place, (end, late, is_good, of) in enumerate(drawn)
+    ]
+    schedules = (
+        wishing(None).model_copy(update={"uid": Uid("without wishes")}),
+        wishing(wishes).model_copy(update={"uid": Uid("with wishes")}),
+    )
+    apart = [one for one, (*_, of) in zip(executions, drawn, strict=True) if of == "with wishes"]
+    together = [one for one in executions if one not in apart]
+
+    found = plan(*executions, limits=limits, schedules=schedules)
+
+    stays = [
+        *counted_plainly(together, limits),
+        *counted_plainly(apart, limits.with_wishes_of_a_schedule(wishes)),
+    ]
+    due = sorted((one for seconds, one in stays if seconds <= 0), key=age)
+    assert found.delete == tuple(due)
+    assert found.look_again_after == min((one for one, _ in stays if one > 0), default=None)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from proctor_operator.domain.errors import Conflict
-from proctor_operator.domain.execution import Phase, ProcExecution, ProcExecutionStatus
+from proctor_operator.domain.execution import Phase, ProcExecution, ProcExecutionStatus, ProcRef
+from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.objects import Kind, ObjectKey
 from proctor_operator.domain.proc import LastExecution, Proc, ProcActivity
 from proctor_operator.reconcile.activity import activity_of
-from proctor_operator.runtime.activity_index import ActivityIndex
-from unit.builders import CREATED, ENDED, NAMESPACE, STARTED, ago, execution, proc
+from proctor_operator.runtime.cache import ObjectCache
+from proctor_operator.runtime.indexes import activity_index
+from unit.builders import CREATED, ENDED, NAMESPACE, STARTED, ago, execution, execution_spec, proc
 from unit.world import World
 
 KEY = ObjectKey(Kind.PROC_ACTIVITY, NAMESPACE, "grow-disk")
@@ -87,22 +91,35 @@ async def test_without_its_proc_nothing_is_written(own: tuple[ProcExecution, ...
 
 
 def test_only_what_a_proc_would_say_otherwise_is_told() -> None:
-    index, told = ActivityIndex(), list[ObjectKey]()
+    index, told = activity_index(), list[ObjectKey]()
     index.listen(told.append)
 
-    for status in (ProcExecutionStatus(), QUEUED, QUEUED, RUNNING, RUNNING, DONE, DONE):
-        index.put(one("a", status))
-    index.remove(one("a", DONE))
+    lives = (ProcExecutionStatus(), QUEUED, QUEUED, RUNNING, RUNNING, DONE, DONE)
+    states = [None, *(one("a", status) for status in lives), None]
+    for old, new in pairwise(states):
+        index.change(old, new)
 
     assert told == [KEY] * 4
-    assert index.of(KEY) == ()
+    assert not index.of(KEY)
 
 
 def test_one_that_goes_before_its_end_is_told() -> None:
-    index, told = ActivityIndex(), list[ObjectKey]()
-    index.put(one("a", RUNNING))
+    index, told = activity_index(), list[ObjectKey]()
+    index.change(None, one("a", RUNNING))
     index.listen(told.append)
 
-    index.remove(one("a", RUNNING))
+    index.change(one("a", RUNNING), None)
 
     assert told == [KEY]
+
+
+def test_a_namesake_for_another_proc_is_told_to_both() -> None:
+    cache, told = ObjectCache(), list[ObjectKey]()
+    cache.put(one("a", RUNNING))
+    cache.activity.listen(told.append)
+    spec = execution_spec(proc_ref=ProcRef(name="other"))
+
+    cache.put(execution(spec, name="a", uid=Uid("successor"), resource_version="300"))
+
+    assert told == [KEY, KEY._replace(name="other")]
+    assert not cache.activity.of(KEY)

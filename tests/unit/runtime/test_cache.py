@@ -37,15 +37,15 @@ FINISHED = ObjectKey(Kind.FINISHED_EXECUTIONS, NAMESPACE, "grow-disk")
 def test_finished_executions_are_found_by_their_proc_and_only_in_their_newest_state() -> None:
     cache = ObjectCache()
     cache.put(execution())
-    assert cache.finished.of(FINISHED) == ()
+    assert not cache.finished.of(FINISHED)
 
     cache.put(finished_execution(resource_version="201"))
     newest = finished_execution(resource_version="202")
     cache.put(newest)
-    assert cache.finished.of(FINISHED) == (newest,)
+    assert tuple(cache.finished.of(FINISHED)) == (newest,)
 
     cache.put(execution(uid=OTHER_UID, resource_version="203"))
-    assert cache.finished.of(FINISHED) == ()
+    assert not cache.finished.of(FINISHED)
 
 
 def test_a_finished_execution_that_is_gone_is_not_found_any_more() -> None:
@@ -55,7 +55,7 @@ def test_a_finished_execution_that_is_gone_is_not_found_any_more() -> None:
     cache.remove(KEY, OTHER_UID)
     assert cache.finished.of(FINISHED)
     cache.remove(KEY, EXECUTION_UID)
-    assert cache.finished.of(FINISHED) == ()
+    assert not cache.finished.of(FINISHED)
 
 
 def test_an_execution_whose_job_went_is_remembered_until_it_is_over() -> None:

@@ -10,10 +10,16 @@ import pytest
 
 from proctor_operator.domain.conditions import ConditionType
 from proctor_operator.domain.errors import ClusterUnavailable
-from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus, ProcRef
-from proctor_operator.domain.naming import Uid, job_name
+from proctor_operator.domain.execution import (
+    ProcExecution,
+    ProcExecutionStatus,
+    ProcRef,
+    ScheduleRef,
+)
+from proctor_operator.domain.naming import Namespace, Uid, job_name
 from proctor_operator.domain.objects import Kind, ObjectKey
 from proctor_operator.domain.proc import ProcHistory
+from proctor_operator.domain.schedule import ScheduleHistory
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.retention import HistoryLimits, RetentionPolicy
 from proctor_operator.runtime.cache import ObjectCache
@@ -29,6 +35,7 @@ from unit.builders import (
     proc,
     proc_spec,
     says,
+    schedule,
     unreadable,
 )
 from unit.fakes import FakeCluster, FakeMetrics
@@ -132,6 +139,27 @@ async def test_it_looks_again_when_the_next_one_is_due() -> None:
     await home.run()
 
     assert home.cluster.writes == ["delete_execution young"]
+
+
+async def test_those_that_are_due_within_a_second_go_together() -> None:
+    home = housekeeping(proc(), ended("first", 299.9), ended("second", 299.5))
+
+    assert await home.run() == PACE_SECONDS
+    home.clock.seconds = PACE_SECONDS
+    await home.run()
+
+    assert home.cluster.writes == ["delete_execution first", "delete_execution second"]
+
+
+async def test_a_schedule_of_that_uid_elsewhere_has_no_say() -> None:
+    spec = schedule().spec.model_copy(update={"history": ScheduleHistory(succeeded=5)})
+    elsewhere = schedule(namespace=Namespace("theirs"), spec=spec)
+    reference = ScheduleRef(name="nightly", uid=elsewhere.uid)
+    home = housekeeping(proc(), elsewhere, ended("x", spec=execution_spec(schedule_ref=reference)))
+
+    await home.run()
+
+    assert home.cluster.writes == ["delete_execution x"]
 
 
 async def test_what_changed_since_it_was_seen_is_left_alone() -> None:

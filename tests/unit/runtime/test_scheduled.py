@@ -8,8 +8,8 @@ from typing import Any
 from proctor_operator.domain.execution import ProcExecution, ScheduleRef
 from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.objects import Kind, ObjectKey
+from proctor_operator.reconcile.schedule_status import SHOWN_AT_MOST, active_runs
 from proctor_operator.runtime.cache import ObjectCache, key_of
-from proctor_operator.runtime.scheduled import SHOWN_AT_MOST
 from unit.builders import CREATED, NAMESPACE, execution, execution_spec, final_execution_status
 
 NIGHTLY = Uid("schedule-uid-1")
@@ -38,7 +38,7 @@ def cache_of(*runs: ProcExecution) -> tuple[ObjectCache, list[ObjectKey]]:
 
 
 def names(cache: ObjectCache) -> list[str]:
-    return [one.name for one in cache.scheduled.active(NIGHTLY)]
+    return [one.name for one in active_runs(cache.scheduled.of(KEY), NIGHTLY)]
 
 
 def test_what_runs_is_listed_oldest_first_without_that_of_others() -> None:
@@ -66,7 +66,8 @@ def test_a_namesake_takes_the_place_of_what_is_gone() -> None:
 
     cache.put(run(1, uid=Uid("uid-new"), resource_version="300"))
 
-    assert [one.uid for one in cache.scheduled.active(NIGHTLY)] == ["uid-new"]
+    active = active_runs(cache.scheduled.of(KEY), NIGHTLY)
+    assert [one.uid for one in active] == ["uid-new"]
 
 
 def test_no_more_are_shown_than_the_kind_takes() -> None:

@@ -38,7 +38,7 @@ from proctor_operator.domain.naming import (
     Namespace,
     Uid,
 )
-from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
+from proctor_operator.domain.objects import Kind, UnreadableObject
 from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
@@ -148,55 +148,30 @@ class KubeCluster:
         self, schedule: ProcSchedule, status: ProcScheduleStatus
     ) -> ProcSchedule | UnreadableObject:
         """See the port."""
-        patch = {
-            "metadata": {"resourceVersion": schedule.resource_version},
-            "status": status_patch(schedule.status, status),
-        }
-        stored = await self._client.patch(
-            SCHEDULE_RESOURCE, schedule.namespace, schedule.name, patch, sub="status"
-        )
-        return read_schedule(stored)
+        patch = status_patch(schedule.status, status)
+        return read_schedule(await self._patch_status(SCHEDULE_RESOURCE, schedule, patch))
 
     async def write_status(
         self, execution: ProcExecution, status: ProcExecutionStatus
     ) -> ProcExecution | UnreadableObject:
         """See the port."""
-        patch = {
-            "metadata": {"resourceVersion": execution.resource_version},
-            "status": status_patch(execution.status, status),
-        }
-        stored = await self._client.patch(
-            EXECUTION_RESOURCE, execution.namespace, execution.name, patch, sub="status"
-        )
-        return read_execution(stored)
+        patch = status_patch(execution.status, status)
+        return read_execution(await self._patch_status(EXECUTION_RESOURCE, execution, patch))
 
     async def write_conditions(
-        self,
-        key: ObjectKey,
-        resource_version: str,
-        conditions: tuple[Condition, ...],
-        *,
-        observed_generation: int,
+        self, known: Proc | UnreadableObject, conditions: tuple[Condition, ...]
     ) -> None:
         """See the port."""
+        kind = Kind.PROC if isinstance(known, Proc) else known.kind
         status = {
             "conditions": dump_conditions(conditions),
-            "observedGeneration": observed_generation,
+            "observedGeneration": known.generation,
         }
-        patch = {"metadata": {"resourceVersion": resource_version}, "status": status}
-        await self._client.patch(
-            _RESOURCE_OF[key.kind], key.namespace, key.name, patch, sub="status"
-        )
+        await self._patch_status(_RESOURCE_OF[kind], known, status)
 
     async def write_activity(self, proc: Proc, activity: ProcActivity) -> Proc | UnreadableObject:
         """See the port."""
-        patch = {
-            "metadata": {"resourceVersion": proc.resource_version},
-            "status": dump_activity(activity),
-        }
-        return read_proc(
-            await self._client.patch(PROC_RESOURCE, proc.namespace, proc.name, patch, sub="status")
-        )
+        return read_proc(await self._patch_status(PROC_RESOURCE, proc, dump_activity(activity)))
 
     async def write_refusal(
         self, unreadable: UnreadableObject, conditions: tuple[Condition, ...], message: str
@@ -209,10 +184,14 @@ class KubeCluster:
             "observedGeneration": unreadable.generation,
             "conditions": dump_conditions(conditions),
         }
-        patch = {"metadata": {"resourceVersion": unreadable.resource_version}, "status": status}
-        await self._client.patch(
-            EXECUTION_RESOURCE, unreadable.namespace, unreadable.name, patch, sub="status"
-        )
+        await self._patch_status(EXECUTION_RESOURCE, unreadable, status)
+
+    async def _patch_status(
+        self, resource: Resource, known: OwnObject, status: JsonObject
+    ) -> JsonObject:
+        """Lay `status` over what stands there, if the object is still as it was read."""
+        patch = {"metadata": {"resourceVersion": known.resource_version}, "status": status}
+        return await self._client.patch(resource, known.namespace, known.name, patch, sub="status")
 
     async def delete_execution(self, execution: ProcExecution) -> None:
         """See the port."""
