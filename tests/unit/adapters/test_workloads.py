@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -388,6 +389,24 @@ def test_the_metadata_of_a_pod_is_read() -> None:
         execution_uid=EXECUTION_UID,
         node_name="node-1",
     )
+
+
+@pytest.mark.parametrize(
+    ("grace", "deletion"),
+    [
+        (30, "2026-11-20T09:30:30Z"),
+        (10**12, "2149-09-15T10:10:19Z"),
+        (2**63 - 1, "2026-11-20T09:29:59Z"),
+    ],
+    ids=["as most have it", "longer than the server can add", "the longest"],
+)
+def test_a_pod_was_asked_to_go_its_grace_before_its_deletion(grace: int, deletion: str) -> None:
+    times = {"deletionTimestamp": deletion, "deletionGracePeriodSeconds": grace}
+
+    found = read_pod({**POD, "metadata": {**POD["metadata"], **times}})
+
+    assert found.deletion_time is not None
+    assert NOW - timedelta(seconds=1) <= found.deletion_time <= NOW
 
 
 def test_the_exit_code_of_a_sidecar_has_no_say() -> None:

@@ -26,7 +26,14 @@ Handle = Callable[[Mapping[str, Any]], None]
 _CHANGES: Final = ("ADDED", "MODIFIED", "DELETED")
 _AT_A_STRETCH: Final = 25
 """So many objects are read before everything else gets its turn."""
-_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, Unreadable)
+_UNREADABLE: Final = (
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    Unreadable,
+)
 
 
 def divert_events(handles: Mapping[str, Handle]) -> aiohttp.ClientMiddlewareType:

@@ -195,8 +195,14 @@ def _sidecars(spec: Manifest) -> set[str]:
 def _asked_to_go_at(metadata: Manifest) -> datetime | None:
     """When the deletion was asked for: a pod's deletionTimestamp lies its grace period after that."""
     at = moment(metadata.get("deletionTimestamp"))
-    grace = timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0)
+    grace = _as_the_server_adds(metadata.get("deletionGracePeriodSeconds") or 0)
     return at - grace if at is not None else None
+
+
+def _as_the_server_adds(seconds: int) -> timedelta:
+    """In nanoseconds of 64 bits, which wrap: whoever may make or delete a pod may ask for any number."""
+    nanoseconds = (seconds * 10**9 + 2**63) % 2**64 - 2**63
+    return timedelta(microseconds=nanoseconds // 1000)
 
 
 def _unschedulable(conditions: Mapping[str, Manifest]) -> str | None:

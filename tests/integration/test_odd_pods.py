@@ -1,0 +1,49 @@
+"""Pods that anybody may make in a namespace, with our label on them: they hold up no run of anybody."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.pods import pod_of, report_ended
+from harness.running import IMAGE, Manifest, RunningOperator, execution, proc
+
+THIRTY_THOUSAND_YEARS: Final = 10**12
+"""Seconds; the API server takes any number, and its sum of times overflows."""
+
+
+def test_a_pod_that_may_take_ages_to_go_stops_nobody(operator: RunningOperator) -> None:
+    operator.apply(proc("calm"), lingering_pod())
+    operator.kubectl("delete", "pod/lingering", "--wait=false")
+    asked = operator.get("pod", "lingering")["metadata"]
+    assert asked["deletionGracePeriodSeconds"] == THIRTY_THOUSAND_YEARS
+
+    operator.stop()
+    operator.start()
+    operator.apply(execution("calm-1", of="calm"))
+    report_ended(operator, pod_of(operator, "calm-1"))
+
+    operator.wait_for_phase("calm-1", "Succeeded")
+
+
+def lingering_pod() -> Manifest:
+    """One that is on a node, so that the kubelet is to end it; that nobody has ever seen the node is fine."""
+    container = {
+        "name": "proc",
+        "image": IMAGE,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "lingering", "labels": {"proctor.dev/managed": "true"}},
+        "spec": {
+            "nodeName": "nowhere",
+            "terminationGracePeriodSeconds": THIRTY_THOUSAND_YEARS,
+            "containers": [container],
+        },
+    }
