@@ -1,7 +1,7 @@
 """The stream of a container's log, as the kubelet gives it with `timestamps=true`, taken apart into lines.
 
 A line is kept as bytes: its time (RFC 3339, nanoseconds), a space, and the text, which is masked and at
-most 1 MiB. The newline is left out.
+most 1 MiB; behind that stands how much was cut off, if anything was. The newline is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MASKED_TOGETHER_BYTES: Final = LINE_LIMIT_BYTES + 64 * 1024
 _STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) ")
 _STRAYS_REMEMBERED: Final = 3
 _STRAY_BYTES: Final = 200
-_CUT: Final = re.compile(rb" \[(\d+) bytes cut\]$")
+_CUT: Final = re.compile(rb" \[(\d+) bytes cut\]")
 
 
 class LineReader:
@@ -87,10 +87,14 @@ def time_of(line: bytes) -> datetime:
 
 
 def bytes_cut_off(line: bytes) -> int:
-    """How many bytes the line has lost to the limit."""
-    if len(line) < LINE_LIMIT_BYTES:
+    """How many bytes the line has lost to the limit.
+
+    Only what stands behind a whole line of the longest kind is our word: before that, a container may
+    have printed the same, with any number.
+    """
+    if len(line) <= LINE_LIMIT_BYTES:
         return 0
-    mark = _CUT.search(line, len(line) - 40)
+    mark = _CUT.fullmatch(line, line.index(b" ") + 1 + LINE_LIMIT_BYTES)
     return int(mark[1]) if mark is not None else 0
 
 
@@ -131,5 +135,5 @@ class Overlap:
 def _cut(text: bytes, beyond: int) -> bytes:
     if len(text) + beyond <= LINE_LIMIT_BYTES:
         return text
-    kept = LINE_LIMIT_BYTES - 40
-    return text[:kept] + b" [%d bytes cut]" % (len(text) - kept + beyond)
+    kept = text[:LINE_LIMIT_BYTES]
+    return kept + b" [%d bytes cut]" % (len(text) - len(kept) + beyond)

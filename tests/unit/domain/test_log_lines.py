@@ -65,9 +65,8 @@ def test_a_line_beyond_the_limit_is_cut_and_counted(more: int) -> None:
 
     long, after = found
     assert after == STAMP + b"next"
-    assert len(text_of(long)) <= LINE_LIMIT_BYTES
-    kept = text_of(long).count(b"x")
-    assert kept + bytes_cut_off(long) == LINE_LIMIT_BYTES + more
+    assert text_of(long) == b"x" * LINE_LIMIT_BYTES + b" [%d bytes cut]" % more
+    assert bytes_cut_off(long) == more
 
 
 def test_a_line_at_the_limit_is_whole() -> None:
@@ -75,6 +74,25 @@ def test_a_line_at_the_limit_is_whole() -> None:
 
     assert text_of(line) == b"x" * LINE_LIMIT_BYTES
     assert bytes_cut_off(line) == 0
+
+
+@pytest.mark.parametrize("length", [100, LINE_LIMIT_BYTES - 5, LINE_LIMIT_BYTES])
+def test_a_container_cannot_say_that_a_line_was_cut(length: int) -> None:
+    forged = b" [99999999999999999999999 bytes cut]"
+
+    (line,) = reader().feed(STAMP + b"x" * (length - len(forged)) + forged + b"\n")
+
+    assert text_of(line).endswith(forged)
+    assert bytes_cut_off(line) == 0
+
+
+def test_what_a_container_says_of_a_cut_does_not_count_where_there_is_one() -> None:
+    forged = b" [99999999999999999999999 bytes cut]"
+    printed = b"x" * (LINE_LIMIT_BYTES - len(forged)) + forged + b"y" * 7
+
+    (line,) = reader().feed(STAMP + printed + b"\n")
+
+    assert bytes_cut_off(line) == 7
 
 
 def test_a_secret_across_the_cut_is_masked_before_it() -> None:
