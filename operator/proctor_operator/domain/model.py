@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
 
 from proctor_operator.domain.errors import Unreadable
@@ -19,8 +19,19 @@ def format_timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _with_a_place_in_utc(moment: datetime) -> datetime:
+    """A zone may put the first and the last day of the calendar outside of it."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time in UTC is outside of the years 1 to 9999") from None
+    return moment
+
+
 Timestamp = Annotated[
-    datetime, PlainSerializer(format_timestamp, return_type=str, when_used="json-unless-none")
+    datetime,
+    AfterValidator(_with_a_place_in_utc),
+    PlainSerializer(format_timestamp, return_type=str, when_used="json-unless-none"),
 ]
 """A time as Kubernetes objects carry it."""
 

@@ -180,6 +180,19 @@ BAD: dict[str, tuple[type[Any], dict[str, Any], str]] = {
         {"description": "d", "image": "i", "authorization": {"rbac": "hunter2"}},
         "spec.authorization.rbac: Input should be 'Sufficient', 'Required' or 'Ignored'",
     ),
+    "a time whose zone puts it behind the end of the calendar": (
+        ProcScheduleSpec,
+        {"procRef": {"name": "a"}, "at": "9999-12-31T23:59:59-14:00"},
+        "spec.at: Value error, the time in UTC is outside of the years 1 to 9999",
+    ),
+    "a time whose zone puts it before the beginning": (
+        ProcExecutionSpec,
+        {
+            "procRef": {"name": "a"},
+            "scheduleRef": {"name": "s", "scheduledTime": "0001-01-01T00:00:00+14:00"},
+        },
+        "spec.scheduleRef.scheduledTime: Value error, the time in UTC is outside of the years 1 to 9999",
+    ),
     "nothing at all": (
         ProcSpec,
         None,  # type: ignore[dict-item] # what a manifest without a spec gives
