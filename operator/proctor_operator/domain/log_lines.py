@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from proctor_operator.domain.redaction import Redactor
+from proctor_operator.domain.text import readable
 
 LINE_LIMIT_BYTES: Final = 1024 * 1024
 _MASKED_TOGETHER_BYTES: Final = LINE_LIMIT_BYTES + 64 * 1024
@@ -73,7 +74,8 @@ class LineReader:
 
     def _note_stray(self, line: bytes) -> None:
         if len(self.strays) < _STRAYS_REMEMBERED:
-            self.strays.append(line[:_STRAY_BYTES].decode(errors="replace"))
+            said = self._redactor.mask(line)[:_STRAY_BYTES]
+            self.strays.append(readable(said))
 
 
 def text_of(line: bytes) -> bytes:

@@ -55,6 +55,14 @@ def test_what_has_no_time_is_no_line() -> None:
     assert one.strays == ["rest of a long line"]
 
 
+def test_what_is_told_of_a_line_without_a_time_is_masked_and_fit_for_a_status() -> None:
+    one = reader("tok_[a-z]+")
+
+    one.feed(b"no time \x1b[2J tok_abc" + b"\n")
+
+    assert one.strays == ["no time \\x1b[2J ***"]
+
+
 @pytest.mark.parametrize("more", [1, 70_000, 3 * LINE_LIMIT_BYTES])
 def test_a_line_beyond_the_limit_is_cut_and_counted(more: int) -> None:
     one = reader()
