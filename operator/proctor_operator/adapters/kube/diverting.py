@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 import aiohttp
 import orjson
 
+from proctor_operator.adapters.kube.answers import read_json
 from proctor_operator.domain.errors import Unreadable
 
 Handle = Callable[[Mapping[str, Any]], None]
@@ -89,7 +90,7 @@ class DivertedStream:
     def _taken(self, line: bytes) -> str | None:
         """Hand a change over, and return its version; None when the line is not for us."""
         try:
-            event = orjson.loads(line)
+            event = read_json(line)
             if event["type"] not in _CHANGES:
                 return None
             version: str = event["object"]["metadata"]["resourceVersion"]
@@ -113,7 +114,7 @@ class DivertedPage:
         """The page as a whole: its version, and by what the next one is asked for."""
         answer = await self._content.read()
         try:
-            page = orjson.loads(answer)
+            page = read_json(answer)
             items = page["items"]
         except _UNREADABLE:
             return answer

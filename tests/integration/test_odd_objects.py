@@ -1,14 +1,17 @@
-"""Pods that anybody may make in a namespace, with our label on them: they hold up no run of anybody."""
+"""Objects that anybody may make, and that no parser or clock was made for: they hold up no run of anybody."""
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from harness.pods import pod_of, report_ended
+from harness.requesters import by_requester
 from harness.running import IMAGE, Manifest, RunningOperator, execution, proc
 
 THIRTY_THOUSAND_YEARS: Final = 10**12
 """Seconds; the API server takes any number, and its sum of times overflows."""
+LEVELS: Final = 3000
 
 
 def test_a_pod_that_may_take_ages_to_go_stops_nobody(operator: RunningOperator) -> None:
@@ -23,6 +26,27 @@ def test_a_pod_that_may_take_ages_to_go_stops_nobody(operator: RunningOperator) 
     report_ended(operator, pod_of(operator, "calm-1"))
 
     operator.wait_for_phase("calm-1", "Succeeded")
+
+
+def test_values_nested_deeper_than_any_parser_follows_stop_nobody(
+    operator: RunningOperator,
+) -> None:
+    operator.apply(proc("deep"))
+    manifest = json.dumps(execution("deep-1", of="deep", arguments={"A": "DEEP"}))
+    ((flags, _),) = by_requester([execution("deep-1", of="deep")])
+    nested = "[" * LEVELS + "1" + "]" * LEVELS
+    operator.kubectl(
+        "create", "--filename=-", *flags, stdin=manifest.replace('"DEEP"', nested, 1)
+    )
+    # Python's own parser does not follow either.
+    operator.kubectl("wait", "pexec/deep-1", "--for=jsonpath={.status.reason}=Unreadable")
+
+    operator.stop()
+    operator.start()
+    operator.apply(execution("deep-2", of="deep"))
+    report_ended(operator, pod_of(operator, "deep-2"))
+
+    operator.wait_for_phase("deep-2", "Succeeded")
 
 
 def lingering_pod() -> Manifest:
