@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -34,6 +35,28 @@ Timestamp = Annotated[
     PlainSerializer(format_timestamp, return_type=str, when_used="json-unless-none"),
 ]
 """A time as Kubernetes objects carry it."""
+
+_MOST_LEVELS = 100
+"""Far more than a pod template has; libraries that walk through values give up at some hundreds."""
+
+
+def _of_bounded_depth(value: JsonObject) -> JsonObject:
+    level: list[object] = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return value
+    raise ValueError(f"nested deeper than {_MOST_LEVELS} levels")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+FreeJson = Annotated[JsonObject, AfterValidator(_of_bounded_depth)]
+"""Free JSON in a field of ours."""
 
 ModelT = TypeVar("ModelT", bound="Model")
 

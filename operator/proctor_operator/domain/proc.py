@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from proctor_operator.domain.conditions import Condition
-from proctor_operator.domain.model import JsonObject, Model, Timestamp
+from proctor_operator.domain.model import FreeJson, Model, Timestamp
 from proctor_operator.domain.naming import Namespace, Uid
 
 
@@ -160,17 +160,17 @@ class ProcSpec(Model):
     timeout_seconds: int | None = None
     pending_timeout_seconds: int | None = None
     retries: int = 0
-    pod_failure_policy: JsonObject | None = None
+    pod_failure_policy: FreeJson | None = None
     concurrency: Concurrency = Concurrency()
     history: ProcHistory | None = None
     logs: Logs = Logs()
-    resources: JsonObject | None = None
+    resources: FreeJson | None = None
     service_account_name: str | None = None
     image_pull_secrets: tuple[ImagePullSecret, ...] = ()
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: tuple[dict[str, Any], ...] = ()
     queue_name: str | None = None
-    pod_template: JsonObject | None = None
+    pod_template: FreeJson | None = None
     suspend: bool = False
 
 
