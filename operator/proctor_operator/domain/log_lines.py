@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from proctor_operator.domain.redaction import Redactor
@@ -19,7 +19,9 @@ LINE_LIMIT_BYTES: Final = 1024 * 1024
 _MASKED_TOGETHER_BYTES: Final = LINE_LIMIT_BYTES + 64 * 1024
 """What is kept of a line until it is masked, so that no secret is halved by the cut and missed."""
 
-_STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) ")
+_STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-][01]\d:[0-5]\d) ")
+_WHOLE_SECONDS: Final = len("2026-01-01T00:00:00")
+_SOME_DAYS: Final = timedelta(days=3)
 _STRAYS_REMEMBERED: Final = 3
 _STRAY_BYTES: Final = 200
 _CUT: Final = re.compile(rb" \[(\d+) bytes cut\]")
@@ -32,6 +34,7 @@ class LineReader:
         self._redactor = redactor
         self._rest = bytearray()
         self._beyond = 0
+        self._second = b""
         self.strays: list[str] = []
         """Lines without a time: the end of a long line, or a word of the kubelet's; they are left out."""
 
@@ -65,9 +68,11 @@ class LineReader:
         lines = []
         for line, beyond in raw:
             stamp = _STAMP.match(line)
-            if stamp is None:
+            second = line[:_WHOLE_SECONDS]
+            if stamp is None or (second != self._second and not _is_a_time(stamp.group())):
                 self._note_stray(line)
                 continue
+            self._second = second
             text = self._redactor.mask(line[stamp.end() :])
             lines.append(stamp.group() + _cut(text, beyond))
         return lines
@@ -132,6 +137,16 @@ class Overlap:
             return False
         at = time_of(line)
         return any(first <= at <= last for first, last in self._dropped)
+
+
+def _is_a_time(stamp: bytes) -> bool:
+    """Whether it can be reckoned with: where a reading begins inside a line, that goes on with anything."""
+    try:
+        moment = time_of(stamp)
+        _ = moment - _SOME_DAYS, moment + _SOME_DAYS
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _cut(text: bytes, beyond: int) -> bytes:

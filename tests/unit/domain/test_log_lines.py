@@ -55,6 +55,26 @@ def test_what_has_no_time_is_no_line() -> None:
     assert one.strays == ["rest of a long line"]
 
 
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        b"2026-02-30T09:30:00Z",
+        b"9999-99-99T99:99:99.9Z",
+        b"0001-01-01T00:00:00+14:00",
+        b"9999-12-31T23:59:59Z",
+        b"2026-11-20T09:30:00.1+99:99",
+    ],
+)
+def test_what_only_looks_like_a_time_is_none(stamp: bytes) -> None:
+    one = reader()
+
+    assert one.feed(STAMP + b"a\n" + stamp + b" b\n" + STAMP + b"c\n") == [
+        STAMP + b"a",
+        STAMP + b"c",
+    ]
+    assert one.strays == [f"{stamp.decode()} b"]
+
+
 def test_what_is_told_of_a_line_without_a_time_is_masked_and_fit_for_a_status() -> None:
     one = reader("tok_[a-z]+")
 
