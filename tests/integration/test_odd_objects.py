@@ -35,9 +35,7 @@ def test_values_nested_deeper_than_any_parser_follows_stop_nobody(
     manifest = json.dumps(execution("deep-1", of="deep", arguments={"A": "DEEP"}))
     ((flags, _),) = by_requester([execution("deep-1", of="deep")])
     nested = "[" * LEVELS + "1" + "]" * LEVELS
-    operator.kubectl(
-        "create", "--filename=-", *flags, stdin=manifest.replace('"DEEP"', nested, 1)
-    )
+    operator.kubectl("create", "--filename=-", *flags, stdin=manifest.replace('"DEEP"', nested, 1))
     # Python's own parser does not follow either.
     operator.kubectl("wait", "pexec/deep-1", "--for=jsonpath={.status.reason}=Unreadable")
 

@@ -109,8 +109,8 @@ class ContainerEnd:
     """How a container ended; `message` is its termination message.
 
     Of a long one the node keeps the end, and of many in a pod the beginning: then its first or its last
-    line may be half a line. Without `started_at` nothing of it ever ran, or nothing is known of it: the exit code is then one
-    that the kubelet made up.
+    line may be half a line. Without `started_at` nothing of it ever ran, or nothing is known of it: the
+    exit code is then one that the kubelet made up.
     """
 
     exit_code: int

@@ -53,7 +53,11 @@ def test_brackets_in_text_are_no_levels() -> None:
     assert page[0] == text
 
 
-@given(st.recursive(st.text() | st.integers(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)))
+@given(
+    st.recursive(
+        st.text() | st.integers(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)
+    )
+)
 def test_what_is_not_too_deep_is_read_as_it_is(value: Any) -> None:
     value = json.loads(json.dumps(value).encode("utf-8", "replace"))
     data = b'{"deep": ' + nested(2_000) + b', "value": ' + json.dumps(value).encode() + b"}"

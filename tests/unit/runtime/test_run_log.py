@@ -55,7 +55,9 @@ async def test_lines_that_the_limit_has_dropped_are_not_new_when_they_are_read_a
         assert overlap.is_proven
 
 
-async def test_lines_are_known_again_where_the_clock_of_the_node_was_put_back_between_them() -> None:
+async def test_lines_are_known_again_where_the_clock_of_the_node_was_put_back_between_them() -> (
+    None
+):
     store = FakeLogStore()
     log = RunLog(KEY, store, FakeMetrics(), is_new=True)
     summer = b"2026-10-25T02:59:59.000000000+02:00 in summer"
