@@ -55,7 +55,8 @@ def test_brackets_in_text_are_no_levels() -> None:
 
 @given(
     st.recursive(
-        st.text() | st.integers(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)
+        st.text() | st.integers(-(2**53), 2**53),
+        lambda one: st.lists(one) | st.dictionaries(st.text(), one),
     )
 )
 def test_what_is_not_too_deep_is_read_as_it_is(value: Any) -> None:
