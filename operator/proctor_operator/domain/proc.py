@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from proctor_operator.domain.conditions import Condition
-from proctor_operator.domain.model import FreeJson, Model, Timestamp
+from proctor_operator.domain.model import FreeJson, FreeValue, Model, Timestamp
 from proctor_operator.domain.naming import Namespace, Uid
 
 
@@ -34,7 +34,7 @@ class ItemSchema(Model):
     """The schema of an array's items, one level deep."""
 
     type: ParameterType | None = None
-    enum: tuple[JsonValue, ...] | None = None
+    enum: tuple[FreeValue, ...] | None = None
     pattern: str | None = None
     format: str | None = None
     minimum: int | float | None = None
@@ -57,7 +57,7 @@ class Parameter(Model):
     name: str
     description: str = ""
     required: bool | None = None
-    default: JsonValue = None
+    default: FreeValue = None
     sensitive: bool = False
     schema_: ParameterSchema | None = Field(default=None, alias="schema")
 
