@@ -107,6 +107,23 @@ def test_cancelling_stops_the_pod_and_makes_no_other(operator: RunningOperator) 
     assert operator.recorded("long-1")["phase"] == "Cancelled"
 
 
+def test_who_waits_for_an_end_is_not_kept_waiting_by_a_cancel_that_came_after_it(
+    operator: RunningOperator,
+) -> None:
+    operator.apply(proc("over"), execution("over-1", of="over"))
+    report_ended(operator, pod_of(operator, "over-1"))
+    before = operator.wait_for_phase("over-1", "Succeeded")
+
+    operator.apply(execution("over-1", of="over", cancel=True))
+
+    wanted = ("--for=condition=Complete", "--timeout=30s")
+    operator.kubectl("wait", "procexecution/over-1", *wanted)
+    after = operator.get("procexecution", "over-1")
+    assert after["metadata"]["generation"] == before["metadata"]["generation"] + 1
+    assert after["status"]["observedGeneration"] == after["metadata"]["generation"]
+    assert (after["status"]["phase"], after["status"]["reason"]) == ("Succeeded", "Completed")
+
+
 def test_an_execution_created_as_cancelled_never_has_a_job(operator: RunningOperator) -> None:
     operator.apply(proc("never"), execution("never-1", of="never", cancel=True))
 

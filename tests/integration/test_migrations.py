@@ -185,6 +185,30 @@ async def test_a_run_of_a_month_without_partition_is_stored_and_moves_when_the_m
     assert await partition_of(database, "restored") == "proctor.executions_2019_05"
 
 
+@pytest.mark.parametrize(
+    "bounds",
+    ["FROM ('2019-01-01+00') TO ('2020-01-01+00')", "FROM (MINVALUE) TO ('2019-06-15+00')"],
+    ids=["a year", "all that is old"],
+)
+async def test_a_month_that_lies_in_a_partition_of_an_administrator_holds_up_no_other(
+    database: LocalDatabase, bounds: str
+) -> None:
+    connection = await asyncpg.connect(database.owner_dsn)
+    await connection.execute(
+        f"CREATE TABLE proctor.theirs PARTITION OF proctor.executions FOR VALUES {bounds}"
+    )
+    await connection.close()
+
+    wanted = [dt.date(2019, 5, 1), dt.date(2019, 6, 1), dt.date(2021, 5, 1)]
+    result = await migrate(database.options(database.owner_dsn), also_months=wanted)
+
+    made = [name for name in result.partitions_created if name.startswith("executions_20")]
+    assert made == ["executions_2021_05"]
+    assert "transitions_2019_05" in result.partitions_created
+    await insert(database, CREATED, "theirs")
+    assert await partition_of(database, "theirs") == "proctor.theirs"
+
+
 async def test_upkeep_makes_up_for_months_that_it_missed(database: LocalDatabase) -> None:
     connection = await asyncpg.connect(database.owner_dsn)
     missed = await connection.fetchval("SELECT now() - interval '70 days'")

@@ -140,7 +140,7 @@ class Watchdog:
         truth, name = self._truths[uid], self._name(uid)
         row = self._table.row_of(uid)
         before = commit.before or {}
-        if before and _is_over(before) and before["status"] != commit.after["status"]:
+        if before and _is_over(before) and _end_shown(before) != _end_shown(commit.after):
             self.says("I4", f"the status of {name} changes after its end")
         if _is_over(commit.after) and not (before and _is_over(before)):
             self._writes_until_end.setdefault(uid, self._writes.get(uid, 0))
@@ -244,6 +244,8 @@ class Watchdog:
             problems.append(f"{name}: no outcome in the record")
         if execution is not None and not _is_over(execution):
             problems.append(f"{name}: no final status ({execution['status']})")
+        elif execution is not None and not truth.plan.is_poison and not _is_looked_at(execution):
+            problems.append(f"{name}: shows an end of an earlier generation: is it in progress?")
         is_to_go = not truth.plan.is_kept and not truth.plan.is_tracked
         if execution is not None and is_to_go:
             problems.append(f"{name}: still there, though it is not to be kept")
@@ -299,6 +301,22 @@ class Watchdog:
 
 def _is_over(execution: Manifest) -> bool:
     return execution["status"].get("phase") in _TERMINAL
+
+
+def _is_looked_at(execution: Manifest) -> bool:
+    metadata, status = execution["metadata"], execution["status"]
+    conditions = [one["observedGeneration"] for one in status["conditions"]]
+    return {status["observedGeneration"], *conditions} == {metadata["generation"]}
+
+
+def _end_shown(execution: Manifest) -> Manifest:
+    """The status but for the generations that it is of, which go on when somebody cancels what is over."""
+    status = execution["status"]
+    conditions = [
+        {name: value for name, value in one.items() if name != "observedGeneration"}
+        for one in status.get("conditions", ())
+    ]
+    return {**status, "conditions": conditions, "observedGeneration": None}
 
 
 def _age(execution: Manifest) -> tuple[str, str]:

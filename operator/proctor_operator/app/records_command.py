@@ -46,6 +46,9 @@ _COLUMNS = (
 )
 
 
+_MOST = 2**63 - 1
+"""The highest number that the record can give."""
+
 _DENIAL_COLUMNS = (
     "DENIED",
     "NAMESPACE",
@@ -73,7 +76,9 @@ def add_records_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="created before (2026-11-30, 2026-11-30T12:00Z)",
     )
-    listing.add_argument("--before", type=int, metavar="NUMBER", help="continue below this number")
+    listing.add_argument(
+        "--before", type=_count, metavar="NUMBER", help="continue below this number"
+    )
     listing.add_argument("--limit", type=_limit, default=50, help="most rows (1 to 1000)")
     listing.add_argument("--output", "-o", choices=["table", "json"], default="table")
     denials = commands.add_parser("denials", help="what admission turned away, newest first")
@@ -136,7 +141,7 @@ def _list(runs: Sequence[RecordedRun], *, as_json: bool) -> None:
 
 async def _list_denials(parsed: argparse.Namespace, denials: DenialReader) -> None:
     wanted = DenialFilter(
-        namespace=Namespace(parsed.namespace) if parsed.namespace else None,
+        namespace=None if parsed.namespace is None else Namespace(parsed.namespace),
         proc_name=parsed.proc,
         requester=parsed.requester,
         denied_from=parsed.since,
@@ -179,7 +184,7 @@ def _complain(text: str) -> int:
 
 def _filter(parsed: argparse.Namespace) -> RunFilter:
     return RunFilter(
-        namespace=Namespace(parsed.namespace) if parsed.namespace else None,
+        namespace=None if parsed.namespace is None else Namespace(parsed.namespace),
         proc_name=parsed.proc,
         requester=parsed.requester,
         phase=Phase(parsed.phase) if parsed.phase else None,
@@ -191,28 +196,33 @@ def _filter(parsed: argparse.Namespace) -> RunFilter:
 
 
 def _number_or_uid(text: str) -> int | Uid:
-    return int(text) if text.isdecimal() else Uid(text)
+    return _number(text) if text.isdecimal() else Uid(text)
+
+
+def _number(text: str) -> int:
+    """What is longer than any number of the record is none either, and int() may refuse it."""
+    return int(text.lstrip("0")[: len(str(_MOST)) + 1] or "0")
 
 
 def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+    if not text.isdecimal() or not 1 <= _number(text) <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 1000")
     return int(text)
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
-    return int(text)
+    if not text.isdecimal() or not 1 <= _number(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {_MOST}")
+    return _number(text)
 
 
 def _moment(text: str) -> datetime:
     """A day or a time of ISO 8601; without a zone it is UTC, as everything in the record."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text} is not like 2026-11-30T12:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _row(run: RecordedRun) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import jsonschema_rs
 from pydantic import JsonValue
 
 from proctor_operator.domain.execution import ArgumentFrom
+from proctor_operator.domain.model import MOST_LEVELS, nests_too_deep
 from proctor_operator.domain.proc import (
     Parameter,
     ParameterSchema,
@@ -189,6 +190,9 @@ def _bad_values(
 
 
 def _value_problems(parameter: Parameter, value: JsonValue) -> Iterator[str]:
+    if nests_too_deep(value):
+        yield f"argument {parameter.name}: nested deeper than {MOST_LEVELS} levels"
+        return
     text = as_text(value)
     if len(text.encode(errors="replace")) > VALUE_LIMIT_BYTES:
         yield f"argument {parameter.name}: longer than {VALUE_LIMIT_BYTES} bytes"

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.identity import Canceller, Requester
-from proctor_operator.domain.model import Model, Timestamp
+from proctor_operator.domain.model import Model, Timestamp, WritableTimestamp
 from proctor_operator.domain.naming import (
     GIVE_UP_ANNOTATION,
     RECORD_FINALIZER,
@@ -55,7 +55,7 @@ class ScheduleRef(Model):
 
     name: str
     uid: Uid | None = None
-    scheduled_time: Timestamp | None = None
+    scheduled_time: WritableTimestamp | None = None
 
 
 class RerunOf(Model):

@@ -1,7 +1,7 @@
 """The stream of a container's log, as the kubelet gives it with `timestamps=true`, taken apart into lines.
 
 A line is kept as bytes: its time (RFC 3339, nanoseconds), a space, and the text, which is masked and at
-most 1 MiB. The newline is left out.
+most 1 MiB; behind that stands how much was cut off, if anything was. The newline is left out.
 """
 
 from __future__ import annotations
@@ -9,19 +9,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from proctor_operator.domain.redaction import Redactor
+from proctor_operator.domain.text import readable
 
 LINE_LIMIT_BYTES: Final = 1024 * 1024
 _MASKED_TOGETHER_BYTES: Final = LINE_LIMIT_BYTES + 64 * 1024
 """What is kept of a line until it is masked, so that no secret is halved by the cut and missed."""
 
-_STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) ")
+_STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-][01]\d:[0-5]\d) ")
+_WHOLE_SECONDS: Final = len("2026-01-01T00:00:00")
+_SOME_DAYS: Final = timedelta(days=3)
 _STRAYS_REMEMBERED: Final = 3
 _STRAY_BYTES: Final = 200
-_CUT: Final = re.compile(rb" \[(\d+) bytes cut\]$")
+_CUT: Final = re.compile(rb" \[(\d+) bytes cut\]")
 
 
 class LineReader:
@@ -31,6 +34,7 @@ class LineReader:
         self._redactor = redactor
         self._rest = bytearray()
         self._beyond = 0
+        self._second = b""
         self.strays: list[str] = []
         """Lines without a time: the end of a long line, or a word of the kubelet's; they are left out."""
 
@@ -64,16 +68,19 @@ class LineReader:
         lines = []
         for line, beyond in raw:
             stamp = _STAMP.match(line)
-            if stamp is None:
+            second = line[:_WHOLE_SECONDS]
+            if stamp is None or (second != self._second and not _is_a_time(stamp.group())):
                 self._note_stray(line)
                 continue
+            self._second = second
             text = self._redactor.mask(line[stamp.end() :])
             lines.append(stamp.group() + _cut(text, beyond))
         return lines
 
     def _note_stray(self, line: bytes) -> None:
         if len(self.strays) < _STRAYS_REMEMBERED:
-            self.strays.append(line[:_STRAY_BYTES].decode(errors="replace"))
+            said = self._redactor.mask(line)[:_STRAY_BYTES]
+            self.strays.append(readable(said))
 
 
 def text_of(line: bytes) -> bytes:
@@ -87,10 +94,14 @@ def time_of(line: bytes) -> datetime:
 
 
 def bytes_cut_off(line: bytes) -> int:
-    """How many bytes the line has lost to the limit."""
-    if len(line) < LINE_LIMIT_BYTES:
+    """How many bytes the line has lost to the limit.
+
+    Only what stands behind a whole line of the longest kind is our word: before that, a container may
+    have printed the same, with any number.
+    """
+    if len(line) <= LINE_LIMIT_BYTES:
         return 0
-    mark = _CUT.search(line, len(line) - 40)
+    mark = _CUT.fullmatch(line, line.index(b" ") + 1 + LINE_LIMIT_BYTES)
     return int(mark[1]) if mark is not None else 0
 
 
@@ -128,8 +139,18 @@ class Overlap:
         return any(first <= at <= last for first, last in self._dropped)
 
 
+def _is_a_time(stamp: bytes) -> bool:
+    """Whether it can be reckoned with: where a reading begins inside a line, that goes on with anything."""
+    try:
+        moment = time_of(stamp)
+        _ = moment - _SOME_DAYS, moment + _SOME_DAYS
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
 def _cut(text: bytes, beyond: int) -> bytes:
     if len(text) + beyond <= LINE_LIMIT_BYTES:
         return text
-    kept = LINE_LIMIT_BYTES - 40
-    return text[:kept] + b" [%d bytes cut]" % (len(text) - kept + beyond)
+    kept = text[:LINE_LIMIT_BYTES]
+    return kept + b" [%d bytes cut]" % (len(text) - len(kept) + beyond)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from proctor_operator.domain.errors import Unreadable
@@ -19,10 +27,53 @@ def format_timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _with_a_place_in_utc(moment: datetime) -> datetime:
+    """A zone may put the first and the last day of the calendar outside of it."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time in UTC is outside of the years 1 to 9999") from None
+    return moment
+
+
 Timestamp = Annotated[
     datetime, PlainSerializer(format_timestamp, return_type=str, when_used="json-unless-none")
 ]
 """A time as Kubernetes objects carry it."""
+WritableTimestamp = Annotated[Timestamp, AfterValidator(_with_a_place_in_utc)]
+"""One that anybody may have written, and that is written again."""
+
+FreeT = TypeVar("FreeT", JsonObject, JsonValue)
+
+MOST_LEVELS = 50
+"""Far more than a pod template has, and no more than the record holds."""
+
+
+def nests_too_deep(value: JsonValue) -> bool:
+    """Whether lists and maps lie in one another more than `MOST_LEVELS` deep."""
+    level: list[JsonValue] = [value]
+    for _ in range(MOST_LEVELS):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _of_bounded_depth(value: FreeT) -> FreeT:
+    if nests_too_deep(value):
+        raise ValueError(f"nested deeper than {MOST_LEVELS} levels")
+    return value
+
+
+FreeJson = Annotated[JsonObject, AfterValidator(_of_bounded_depth)]
+FreeValue = Annotated[JsonValue, AfterValidator(_of_bounded_depth)]
+"""Free JSON in a field of ours."""
 
 ModelT = TypeVar("ModelT", bound="Model")
 

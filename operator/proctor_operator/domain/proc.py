@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from proctor_operator.domain.conditions import Condition
-from proctor_operator.domain.model import JsonObject, Model, Timestamp
+from proctor_operator.domain.model import FreeJson, FreeValue, Model, Timestamp
 from proctor_operator.domain.naming import Namespace, Uid
 
 
@@ -34,7 +34,7 @@ class ItemSchema(Model):
     """The schema of an array's items, one level deep."""
 
     type: ParameterType | None = None
-    enum: tuple[JsonValue, ...] | None = None
+    enum: tuple[FreeValue, ...] | None = None
     pattern: str | None = None
     format: str | None = None
     minimum: int | float | None = None
@@ -57,7 +57,7 @@ class Parameter(Model):
     name: str
     description: str = ""
     required: bool | None = None
-    default: JsonValue = None
+    default: FreeValue = None
     sensitive: bool = False
     schema_: ParameterSchema | None = Field(default=None, alias="schema")
 
@@ -160,17 +160,17 @@ class ProcSpec(Model):
     timeout_seconds: int | None = None
     pending_timeout_seconds: int | None = None
     retries: int = 0
-    pod_failure_policy: JsonObject | None = None
+    pod_failure_policy: FreeJson | None = None
     concurrency: Concurrency = Concurrency()
     history: ProcHistory | None = None
     logs: Logs = Logs()
-    resources: JsonObject | None = None
+    resources: FreeJson | None = None
     service_account_name: str | None = None
     image_pull_secrets: tuple[ImagePullSecret, ...] = ()
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: tuple[dict[str, Any], ...] = ()
     queue_name: str | None = None
-    pod_template: JsonObject | None = None
+    pod_template: FreeJson | None = None
     suspend: bool = False
 
 

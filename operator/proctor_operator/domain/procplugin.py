@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import Field
 
 from proctor_operator.domain.conditions import Condition
-from proctor_operator.domain.model import JsonObject, Model
+from proctor_operator.domain.model import FreeJson, Model
 from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.plugin import Hook
 from proctor_operator.domain.proc import Proc, SecretKeyRef
@@ -168,7 +168,7 @@ class ProcPluginSpec(Model):
     namespace_selector: LabelSelector | None = None
     proc_selector: LabelSelector | None = None
     mandatory: bool = False
-    config: JsonObject = Field(default_factory=dict)
+    config: FreeJson = Field(default_factory=dict)
     credentials_file: str | None = None
     capabilities: tuple[str, ...] = ()
     namespace_override: NamespaceOverride | None = None

@@ -108,8 +108,9 @@ class ContainerWaiting:
 class ContainerEnd:
     """How a container ended; `message` is its termination message.
 
-    Without `started_at` nothing of it ever ran, or nothing is known of it: the exit code is then one
-    that the kubelet made up.
+    Of a long one the node keeps the end, and of many in a pod the beginning: then its first or its last
+    line may be half a line. Without `started_at` nothing of it ever ran, or nothing is known of it: the
+    exit code is then one that the kubelet made up.
     """
 
     exit_code: int
@@ -118,6 +119,8 @@ class ContainerEnd:
     started_at: datetime | None
     finished_at: datetime | None
     container: str = CONTAINER_NAME
+    lacks_its_beginning: bool = False
+    lacks_its_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,10 @@ from proctor_operator.reconcile.slots import (
 from proctor_operator.reconcile.status import (
     final_status,
     given_up_status,
+    has_been_asked_since,
     held_up_status,
     is_finished,
+    looked_at_again,
     pending_status,
     shows_the_same,
 )
@@ -109,6 +111,9 @@ def _find_the_run(observed: ObservedExecution) -> Action:
 
 def _release(observed: ObservedExecution, now: datetime) -> Action | Rest:
     """Step 9: nothing of ours holds what is over; starts and ends of others come before clean-up."""
+    execution = observed.execution
+    if has_been_asked_since(execution) and not execution.is_being_deleted:
+        return WriteStatus(looked_at_again(execution))
     job = observed.own_job
     if job is not None and job.is_held:
         if job.end is None and not job.is_being_deleted:
@@ -116,7 +121,7 @@ def _release(observed: ObservedExecution, now: datetime) -> Action | Rest:
             return DeleteJob(job)
         seconds = _seconds_until_release(observed, job, now)
         return Rest(after_seconds=seconds) if seconds > 0 else ReleaseJob(job)
-    if observed.execution.is_being_deleted and observed.execution.is_held:
+    if execution.is_being_deleted and execution.is_held:
         return ReleaseExecution()
     return Rest()
 

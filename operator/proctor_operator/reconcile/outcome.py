@@ -10,9 +10,15 @@ from proctor_operator.domain.concurrency import Occupant
 from proctor_operator.domain.conditions import MESSAGE_LIMIT_BYTES, shorten
 from proctor_operator.domain.execution import Phase
 from proctor_operator.domain.log import LogSummary
-from proctor_operator.domain.redaction import Redactor
+from proctor_operator.domain.redaction import BLANK, Redactor
 from proctor_operator.domain.run import Outcome, RecordedRun
-from proctor_operator.domain.workload import JobEnd, JobFacts, PodFacts, PodPhase
+from proctor_operator.domain.workload import (
+    ContainerEnd,
+    JobEnd,
+    JobFacts,
+    PodFacts,
+    PodPhase,
+)
 from proctor_operator.reconcile.failure import (
     OUT_OF_MEMORY,
     Words,
@@ -178,17 +184,28 @@ def _outcome(
     )
     masks = observed.pinned.logs.mask if observed.pinned else ()
     log = observed.log if isinstance(observed.log, LogSummary) else None
-    return with_output(outcome, masks, log)
+    return with_output(outcome, masks, log, pod=pod)
 
 
-def with_output(outcome: Outcome, masks: tuple[str, ...], log: LogSummary | None) -> Outcome:
+def with_output(
+    outcome: Outcome, masks: tuple[str, ...], log: LogSummary | None, *, pod: PodFacts | None
+) -> Outcome:
     """Add what became of the output; the termination message may be the end of it, and is masked like it."""
     result = outcome.result
     if result is not None and masks:
-        redactor = Redactor(masks)
-        lines = (redactor.mask(line) for line in result.encode(errors="replace").split(b"\n"))
-        result = shorten(b"\n".join(lines).decode(errors="replace"), RESULT_LIMIT_BYTES)
+        result = _masked(result, masks, pod.end if pod is not None else None)
     return replace(outcome, result=result, log=log)
+
+
+def _masked(result: str, masks: tuple[str, ...], end: ContainerEnd | None) -> str:
+    """Without what the masks name; half a line may hold half a secret, which none of them knows."""
+    redactor = Redactor(masks)
+    lines = [redactor.mask(line) for line in result.encode(errors="replace").split(b"\n")]
+    if end is not None and end.lacks_its_beginning:
+        lines[0] = BLANK
+    if end is not None and end.lacks_its_end:
+        lines[-1] = BLANK
+    return shorten(b"\n".join(lines).decode(errors="replace"), RESULT_LIMIT_BYTES)
 
 
 def assemble(

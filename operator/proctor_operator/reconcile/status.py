@@ -15,7 +15,13 @@ from proctor_operator.domain.conditions import (
     shorten,
     without,
 )
-from proctor_operator.domain.execution import JobRef, Phase, PinnedProc, ProcExecutionStatus
+from proctor_operator.domain.execution import (
+    JobRef,
+    Phase,
+    PinnedProc,
+    ProcExecution,
+    ProcExecutionStatus,
+)
 from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.objects import Unseen
 from proctor_operator.domain.proc import ProcSpec
@@ -114,6 +120,27 @@ def final_status(
             "log_truncated": log.dropped_lines > 0 or log.is_tail_cut if log else None,
         }
     )
+
+
+def has_been_asked_since(execution: ProcExecution) -> bool:
+    """Whether its spec was changed after its end: somebody cancelled what was over.
+
+    Until the status is of that generation, kstatus takes it for in progress, and `kubectl wait` waits.
+    """
+    shown = execution.status.observed_generation
+    return shown is not None and shown < execution.generation
+
+
+def looked_at_again(execution: ProcExecution) -> ProcExecutionStatus:
+    """The final status, of the generation that the execution has now; nothing else of it changes."""
+    status, generation = execution.status, execution.generation
+    conditions = tuple(
+        one.model_copy(update={"observed_generation": generation})
+        if isinstance(one.type, ConditionType)
+        else one
+        for one in status.conditions
+    )
+    return status.model_copy(update={"observed_generation": generation, "conditions": conditions})
 
 
 def shows_the_same(one: ProcExecutionStatus, other: ProcExecutionStatus) -> bool:

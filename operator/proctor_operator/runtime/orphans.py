@@ -121,7 +121,9 @@ class OrphanRunner:
                 assert observed.run is not None, "nothing else is recorded"  # noqa: S101 - narrows the type
                 wishes = _wishes(observed.run)
                 log = await self._last_lines(observed, outcome)
-                outcome = with_output(outcome, wishes.masks if wishes is not None else (), log)
+                masks = wishes.masks if wishes is not None else ()
+                deciding = (pod for pod in observed.pods if pod.name == outcome.pod_name)
+                outcome = with_output(outcome, masks, log, pod=next(deciding, None))
                 key = observed.run.request.key
                 stored = await self._records.record_outcome(key, job_uid, outcome)
                 await self._capture.forget(key.uid)

@@ -35,6 +35,7 @@ from proctor_operator.reconcile.events import (
     event_of_unreadable,
 )
 from proctor_operator.reconcile.observed import ObservedExecution
+from proctor_operator.reconcile.status import is_finished
 
 GIVE_UP_LIMIT_BYTES: Final = 512
 
@@ -60,7 +61,7 @@ class Reporter:
                 self._metrics.outcome_recorded(self._since(outcome.completed_at))
             case WriteStatus(status):
                 self._tell_of_status(before.execution, after.execution)
-                if status.phase.is_terminal:
+                if status.phase.is_terminal and not is_finished(before.execution.status):
                     self._finished(after.execution)
             case AbandonExecution(reason):
                 execution = after.execution

@@ -43,8 +43,11 @@ class Watch:
         return [event["object"]["metadata"]["resourceVersion"] for event in self.handled]
 
     def handle(self, event: Event) -> None:
-        if event["object"].get("poison"):
-            raise KeyError("what a reader needs is missing")
+        match event["object"].get("poison"):
+            case "a key":
+                raise KeyError("what a reader needs is missing")
+            case "a number":
+                raise OverflowError("date value out of range")
         self.handled.append(event)
 
     async def read(self, *chunks: bytes, status: int = 200) -> None:
@@ -111,12 +114,13 @@ async def test_bookmarks_and_errors_stay_on_the_stream() -> None:
     assert watch.left_lines == [theirs, gone]
 
 
-async def test_what_cannot_be_read_goes_the_long_way_and_holds_nothing_up() -> None:
+@pytest.mark.parametrize("poison", ["a key", "a number"])
+async def test_what_cannot_be_read_goes_the_long_way_and_holds_nothing_up(poison: str) -> None:
     watch = Watch()
-    await watch.read(change(1) + change(2, poison=True) + change(3) + b"no json\n")
+    await watch.read(change(1) + change(2, poison=poison) + change(3) + b"no json\n")
 
     assert watch.versions == ["1", "3"]
-    assert change(2, poison=True).strip() in watch.left.splitlines()
+    assert change(2, poison=poison).strip() in watch.left.splitlines()
     assert b"no json" in watch.left.splitlines()
 
 
@@ -134,7 +138,7 @@ def page(*versions: int, poison: Collection[int] = ()) -> dict[str, Any]:
         "items": [
             {
                 "metadata": {"name": "j", "resourceVersion": str(version)},
-                **({"poison": True} if version in poison else {}),
+                **({"poison": "a key"} if version in poison else {}),
             }
             for version in versions
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -390,6 +391,24 @@ def test_the_metadata_of_a_pod_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("grace", "deletion"),
+    [
+        (30, "2026-11-20T09:30:30Z"),
+        (10**12, "2149-09-15T10:10:19Z"),
+        (2**63 - 1, "2026-11-20T09:29:59Z"),
+    ],
+    ids=["as most have it", "longer than the server can add", "the longest"],
+)
+def test_a_pod_was_asked_to_go_its_grace_before_its_deletion(grace: int, deletion: str) -> None:
+    times = {"deletionTimestamp": deletion, "deletionGracePeriodSeconds": grace}
+
+    found = read_pod({**POD, "metadata": {**POD["metadata"], **times}})
+
+    assert found.deletion_time is not None
+    assert NOW - timedelta(seconds=1) <= found.deletion_time <= NOW
+
+
 def test_the_exit_code_of_a_sidecar_has_no_say() -> None:
     found = read_pod(
         {
@@ -405,6 +424,46 @@ def test_the_exit_code_of_a_sidecar_has_no_say() -> None:
     )
 
     assert found.failed_init is None
+
+
+@pytest.mark.parametrize(
+    ("message", "policy", "containers", "lacks"),
+    [
+        ("x" * 4095, "File", 1, (False, False)),
+        ("x" * 4096, "File", 1, (True, False)),
+        ("x" * 2047, "FallbackToLogsOnError", 1, (False, False)),
+        ("x" * 2048, "FallbackToLogsOnError", 1, (True, False)),
+        ("x" * 2457, "File", 5, (True, True)),
+        ("x" * 2456, "File", 5, (False, False)),
+        ("\x1b" * 2000, "File", 1, (False, True)),
+    ],
+    ids=[
+        "a file that fits",
+        "the end of a file",
+        "a log that fits",
+        "the end of a log",
+        "a share of what a pod may say",
+        "all of one of five",
+        "more than fits when it is written out",
+    ],
+)
+def test_which_ends_a_termination_message_may_have_lost_is_known(
+    message: str, policy: str, containers: int, lacks: tuple[bool, bool]
+) -> None:
+    proc = {"name": "proc", "terminationMessagePolicy": policy}
+    others = [{"name": f"other-{number}"} for number in range(containers - 1)]
+    state = {"terminated": {"exitCode": 1, "message": message}}
+
+    found = read_pod(
+        {
+            **POD,
+            "spec": {"containers": [proc, *others]},
+            "status": {"phase": "Failed", "containerStatuses": [{"name": "proc", "state": state}]},
+        }
+    )
+
+    assert found.end is not None
+    assert (found.end.lacks_its_beginning, found.end.lacks_its_end) == lacks
 
 
 def test_the_job_of_an_orphaned_pod_is_known_by_its_label() -> None:

@@ -112,6 +112,11 @@ def test_options_become_a_filter(arguments: list[str], wanted: RunFilter) -> Non
         ["--phase", "Dancing"],
         ["--since", "yesterday"],
         ["--until", "2026-13-01"],
+        ["--since", "0001-01-01T00:00+14:00"],
+        ["--before", "0"],
+        ["--before", str(2**63)],
+        ["--before", "9" * 5000],
+        ["--limit", "9" * 5000],
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused(
@@ -131,7 +136,19 @@ def test_an_attempt_is_a_number_from_one(attempt: str, capsys: pytest.CaptureFix
     assert "--attempt" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("text", "found"), [("12", 12), ("5b1c0d6e-00", "5b1c0d6e-00")])
+def test_a_namespace_that_is_empty_is_not_every_namespace() -> None:
+    assert command._filter(parsed("list", "--namespace", "")).namespace == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("12", 12),
+        ("0" * 5000 + "12", 12),
+        ("5b1c0d6e-00", "5b1c0d6e-00"),
+    ],
+    ids=["a number", "a number with many digits", "a UID"],
+)
 def test_a_run_is_named_by_number_or_uid(text: str, found: object) -> None:
     assert command._number_or_uid(text) == found
 

@@ -24,6 +24,14 @@ NOTE = parameter("NOTE", required=False)
 MANY = tuple(parameter(f"P{number}", required=False) for number in range(5))
 ALMOST_THE_LIMIT = "x" * (VALUE_LIMIT_BYTES - 1)
 
+
+def nested(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
 CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]] = {
     "a name that is not declared": (
         (SIZE,),
@@ -105,6 +113,12 @@ CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]] =
         {"NOTE": "ü" * (VALUE_LIMIT_BYTES // 2 + 1)},
         (),
         f"argument NOTE: longer than {VALUE_LIMIT_BYTES} bytes",
+    ),
+    "lists in lists without end": (
+        (parameter("ANY"),),
+        {"ANY": nested(51)},
+        (),
+        "argument ANY: nested deeper than 50 levels",
     ),
     "a NUL character": (
         (NOTE,),

@@ -55,6 +55,34 @@ def test_what_has_no_time_is_no_line() -> None:
     assert one.strays == ["rest of a long line"]
 
 
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        b"2026-02-30T09:30:00Z",
+        b"9999-99-99T99:99:99.9Z",
+        b"0001-01-01T00:00:00+14:00",
+        b"9999-12-31T23:59:59Z",
+        b"2026-11-20T09:30:00.1+99:99",
+    ],
+)
+def test_what_only_looks_like_a_time_is_none(stamp: bytes) -> None:
+    one = reader()
+
+    assert one.feed(STAMP + b"a\n" + stamp + b" b\n" + STAMP + b"c\n") == [
+        STAMP + b"a",
+        STAMP + b"c",
+    ]
+    assert one.strays == [f"{stamp.decode()} b"]
+
+
+def test_what_is_told_of_a_line_without_a_time_is_masked_and_fit_for_a_status() -> None:
+    one = reader("tok_[a-z]+")
+
+    one.feed(b"no time \x1b[2J tok_abc" + b"\n")
+
+    assert one.strays == ["no time \\x1b[2J ***"]
+
+
 @pytest.mark.parametrize("more", [1, 70_000, 3 * LINE_LIMIT_BYTES])
 def test_a_line_beyond_the_limit_is_cut_and_counted(more: int) -> None:
     one = reader()
@@ -65,9 +93,8 @@ def test_a_line_beyond_the_limit_is_cut_and_counted(more: int) -> None:
 
     long, after = found
     assert after == STAMP + b"next"
-    assert len(text_of(long)) <= LINE_LIMIT_BYTES
-    kept = text_of(long).count(b"x")
-    assert kept + bytes_cut_off(long) == LINE_LIMIT_BYTES + more
+    assert text_of(long) == b"x" * LINE_LIMIT_BYTES + b" [%d bytes cut]" % more
+    assert bytes_cut_off(long) == more
 
 
 def test_a_line_at_the_limit_is_whole() -> None:
@@ -75,6 +102,25 @@ def test_a_line_at_the_limit_is_whole() -> None:
 
     assert text_of(line) == b"x" * LINE_LIMIT_BYTES
     assert bytes_cut_off(line) == 0
+
+
+@pytest.mark.parametrize("length", [100, LINE_LIMIT_BYTES - 5, LINE_LIMIT_BYTES])
+def test_a_container_cannot_say_that_a_line_was_cut(length: int) -> None:
+    forged = b" [99999999999999999999999 bytes cut]"
+
+    (line,) = reader().feed(STAMP + b"x" * (length - len(forged)) + forged + b"\n")
+
+    assert text_of(line).endswith(forged)
+    assert bytes_cut_off(line) == 0
+
+
+def test_what_a_container_says_of_a_cut_does_not_count_where_there_is_one() -> None:
+    forged = b" [99999999999999999999999 bytes cut]"
+    printed = b"x" * (LINE_LIMIT_BYTES - len(forged)) + forged + b"y" * 7
+
+    (line,) = reader().feed(STAMP + printed + b"\n")
+
+    assert bytes_cut_off(line) == 7
 
 
 def test_a_secret_across_the_cut_is_masked_before_it() -> None:

@@ -163,6 +163,13 @@ def test_a_proc_with_the_required_fields_alone_takes_safe_defaults() -> None:
     assert not spec.suspend
 
 
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for level in range(levels):
+        value = {"a": [value] if level % 2 else value}
+    return value
+
+
 BAD: dict[str, tuple[type[Any], dict[str, Any], str]] = {
     "a missing field": (ProcExecutionSpec, {}, "spec.procRef: Field required"),
     "an unknown field": (
@@ -179,6 +186,24 @@ BAD: dict[str, tuple[type[Any], dict[str, Any], str]] = {
         ProcSpec,
         {"description": "d", "image": "i", "authorization": {"rbac": "hunter2"}},
         "spec.authorization.rbac: Input should be 'Sufficient', 'Required' or 'Ignored'",
+    ),
+    "a time whose zone puts it before the beginning": (
+        ProcExecutionSpec,
+        {
+            "procRef": {"name": "a"},
+            "scheduleRef": {"name": "s", "scheduledTime": "0001-01-01T00:00:00+14:00"},
+        },
+        "spec.scheduleRef.scheduledTime: Value error, the time in UTC is outside of the years 1 to 9999",
+    ),
+    "free values that are nested without end": (
+        ProcSpec,
+        {"description": "d", "image": "i", "podTemplate": nested(50)},
+        "spec.podTemplate: Value error, nested deeper than 50 levels",
+    ),
+    "a default that is nested without end": (
+        ProcSpec,
+        {"description": "d", "image": "i", "parameters": [{"name": "A", "default": nested(50)}]},
+        "spec.parameters.0.default: Value error, nested deeper than 50 levels",
     ),
     "nothing at all": (
         ProcSpec,

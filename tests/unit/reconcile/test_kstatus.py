@@ -117,6 +117,18 @@ def test_only_a_success_is_current_and_every_other_end_has_failed(
         assert waits(status) == ({"Complete"} if is_good else {"Failed"})
 
 
+def test_one_that_was_cancelled_after_its_end_is_as_it_was_before() -> None:
+    over = written(ended(Phase.SUCCEEDED, "Completed"))
+    cancelled = execution(status=over, generation=2)
+    assert of(cancelled, over) == "InProgress", "until somebody has looked at it"
+
+    status = written(observed(cancelled))
+
+    assert of(cancelled, status) == "Current"
+    assert waits(status) == {"Complete"}
+    assert {one.observed_generation for one in status.conditions} == {2}, "as kubectl wait wants it"
+
+
 def test_a_new_execution_that_nobody_has_looked_at_is_in_progress() -> None:
     definition = yaml.safe_load(CRD.read_text())
     (version,) = definition["spec"]["versions"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proctor_operator.domain.execution import Phase, ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.identity import Canceller
 from proctor_operator.domain.naming import Uid
+from proctor_operator.domain.proc import Logs
 from proctor_operator.domain.run import Outcome
 from proctor_operator.domain.workload import ContainerWaiting, JobEnd, JobFacts, PodFacts, PodPhase
 from proctor_operator.reconcile.outcome import (
@@ -463,6 +464,29 @@ def test_a_pending_time_out_says_what_the_pod_waited_for() -> None:
         "PendingTimeout",
         "no container started within 60 s (ErrImagePull: not found)",
     )
+
+
+HALVES = "ter2\npassword=hunter2\nfine\npassw"
+
+
+@pytest.mark.parametrize(
+    ("lacks", "shown"),
+    [
+        ((), "ter2\n***\nfine\npassw"),
+        (("lacks_its_beginning",), "***\n***\nfine\npassw"),
+        (("lacks_its_end",), "ter2\n***\nfine\n***"),
+    ],
+    ids=["all of it", "its beginning is cut off", "its end is cut off"],
+)
+def test_half_a_line_of_a_masked_result_is_not_shown(lacks: tuple[str, ...], shown: str) -> None:
+    said = container_end(1, message=HALVES, **dict.fromkeys(lacks, True))
+    pinned = proc_spec(logs=Logs(mask=(r"password=\S+",)))
+
+    end = end_of(failed_job(), failed_pod(end=said), pinned=pinned)
+
+    assert end.result == shown
+    unmasked = end_of(failed_job(), failed_pod(end=said))
+    assert unmasked.result == HALVES, "nobody asked for less"
 
 
 def test_what_a_container_that_never_ran_says_is_not_its_result() -> None:

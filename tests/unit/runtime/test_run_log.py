@@ -55,5 +55,22 @@ async def test_lines_that_the_limit_has_dropped_are_not_new_when_they_are_read_a
         assert overlap.is_proven
 
 
+async def test_lines_are_known_again_where_the_clock_of_the_node_was_put_back_between_them() -> (
+    None
+):
+    store = FakeLogStore()
+    log = RunLog(KEY, store, FakeMetrics(), is_new=True)
+    summer = b"2026-10-25T02:59:59.000000000+02:00 in summer"
+    winter = b"2026-10-25T02:00:20.000000000+01:00 in winter"
+    await log.append(FIRST, [summer, winter], sequence=0)
+    (span,) = await store.log_spans(KEY)
+    assert (span.first_at, span.last_at) == (time_of(summer), time_of(winter))
+
+    overlap = await log.overlap(FIRST, time_of(winter) - timedelta(seconds=1))
+
+    assert not overlap.is_new(winter)
+    assert overlap.is_proven
+
+
 def numbered(number: int) -> bytes:
     return b"2026-01-01T00:00:05.%09dZ %06d %s" % (number * 20_000, number, b"x" * 962)

@@ -477,6 +477,37 @@ async def test_a_log_that_cannot_be_read_is_waited_for_and_given_up() -> None:
     assert (said.status, said.reason) == (ConditionStatus.FALSE, "NodeUnreachable")
 
 
+async def test_a_cancel_after_the_end_changes_nothing_but_the_generation_that_was_looked_at() -> (
+    None
+):
+    world = World(proc(), execution())
+    await world.pass_over()
+    world.start_container()
+    world.end_container()
+    await world.pass_over()
+    ended, finished = world.execution, len(world.metrics.finished)
+    world.cluster.own[KEY] = ended.model_copy(
+        update={
+            "spec": cancelled_execution().spec,
+            "generation": ended.generation + 1,
+            "resource_version": world.cluster.next_version(),
+        }
+    )
+    written = len(world.cluster.writes)
+
+    await world.pass_over()
+    await world.pass_over()
+
+    assert world.cluster.writes[written:] == ["write_status Succeeded"]
+    status = world.execution.status
+    assert {one.observed_generation for one in status.conditions} == {ended.generation + 1}
+    assert status.observed_generation == ended.generation + 1
+    told = {"observed_generation": ended.generation}
+    as_before = tuple(one.model_copy(update=told) for one in status.conditions)
+    assert status.model_copy(update={**told, "conditions": as_before}) == ended.status
+    assert len(world.metrics.finished) == finished, "it ended once"
+
+
 async def test_what_is_deleted_after_its_end_is_let_go_of_and_gone() -> None:
     world = World(finished_execution(deletion_time=NOW))
 

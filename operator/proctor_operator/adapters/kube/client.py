@@ -15,6 +15,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
+from proctor_operator.adapters.kube.answers import read_json
 from proctor_operator.adapters.kube.errors import error_of
 from proctor_operator.domain.errors import ClusterUnavailable
 from proctor_operator.domain.model import JsonObject
@@ -131,7 +132,7 @@ class KubeClient:
         limits = aiohttp.ClientTimeout(total=self._deadline, connect=self._connect_deadline)
         async with self._request("GET", resource, path, query=query, limits=limits) as response:
             async for line in _lines(response.content):
-                event = orjson.loads(line)
+                event = read_json(line)
                 if event["type"] == "ERROR":
                     code = event["object"].get("code", 500)
                     raise error_of("GET", path, code, orjson.dumps(event["object"]), {})
@@ -231,7 +232,7 @@ class KubeClient:
         async with self._request(
             verb, resource, path, sub=sub, query=query, body=body, content_type=content_type
         ) as response:
-            answer: JsonObject = orjson.loads(await response.read())
+            answer: JsonObject = read_json(await response.read())
             return answer
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 import aiohttp
 import orjson
 
+from proctor_operator.adapters.kube.answers import read_json
 from proctor_operator.domain.errors import Unreadable
 
 Handle = Callable[[Mapping[str, Any]], None]
@@ -26,7 +27,14 @@ Handle = Callable[[Mapping[str, Any]], None]
 _CHANGES: Final = ("ADDED", "MODIFIED", "DELETED")
 _AT_A_STRETCH: Final = 25
 """So many objects are read before everything else gets its turn."""
-_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, Unreadable)
+_UNREADABLE: Final = (
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    Unreadable,
+)
 
 
 def divert_events(handles: Mapping[str, Handle]) -> aiohttp.ClientMiddlewareType:
@@ -82,7 +90,7 @@ class DivertedStream:
     def _taken(self, line: bytes) -> str | None:
         """Hand a change over, and return its version; None when the line is not for us."""
         try:
-            event = orjson.loads(line)
+            event = read_json(line)
             if event["type"] not in _CHANGES:
                 return None
             version: str = event["object"]["metadata"]["resourceVersion"]
@@ -106,7 +114,7 @@ class DivertedPage:
         """The page as a whole: its version, and by what the next one is asked for."""
         answer = await self._content.read()
         try:
-            page = orjson.loads(answer)
+            page = read_json(answer)
             items = page["items"]
         except _UNREADABLE:
             return answer

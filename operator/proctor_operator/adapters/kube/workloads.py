@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,10 @@ from proctor_operator.domain.workload import (
 Manifest = Mapping[str, Any]
 
 _MESSAGE_LIMIT_BYTES = 4096
+_KEPT_OF_A_FILE_BYTES = 4096
+_KEPT_OF_A_LOG_BYTES = 2048
+_KEPT_IN_A_POD_BYTES = 12 * 1024
+"""What a kubelet keeps of termination messages: of each the end, of all of a pod an equal share of each."""
 _JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
 
 
@@ -86,7 +91,7 @@ def read_pod(manifest: Manifest) -> PodFacts:
         image_id=container.get("imageID") or None,
         waiting=_what_waits((*init, container, *containers)),
         running_since=moment_of(running["startedAt"]) if running else None,
-        end=_container_end(container),
+        end=_as_far_as_kept(_container_end(container), container, spec),
         failed_init=_first_failed(one for one in init if one["name"] not in _sidecars(spec)),
         failed_other=_first_failed(one for one in containers if one["name"] != CONTAINER_NAME),
         job_uid=_label(metadata, _JOB_UID_LABEL),
@@ -176,6 +181,26 @@ def _container_end(status: Manifest) -> ContainerEnd | None:
     )
 
 
+def _as_far_as_kept(
+    end: ContainerEnd | None, status: Manifest, spec: Manifest
+) -> ContainerEnd | None:
+    """With a word on which ends of the message the kubelet, or our own limit, may have taken off."""
+    if end is None:
+        return None
+    size = len(status["state"]["terminated"].get("message", "").encode(errors="replace"))
+    kinds = ("containers", "initContainers", "ephemeralContainers")
+    share = _KEPT_IN_A_POD_BYTES // max(1, sum(len(spec.get(kind) or ()) for kind in kinds))
+    policy = _named(spec.get("containers") or (), end.container).get("terminationMessagePolicy")
+    is_of_log = policy == "FallbackToLogsOnError"
+    own = _KEPT_OF_A_LOG_BYTES if is_of_log else _KEPT_OF_A_FILE_BYTES
+    is_shortened = len(end.message.encode()) > _MESSAGE_LIMIT_BYTES - 6 and end.message[-1] == "…"
+    return replace(
+        end,
+        lacks_its_beginning=size >= min(own, share),
+        lacks_its_end=size >= share or is_shortened,
+    )
+
+
 def _really(at: datetime | None) -> datetime | None:
     """Runtimes say 1970 of a container that it could not start."""
     return at if at is not None and at.timestamp() > 0 else None
@@ -195,8 +220,14 @@ def _sidecars(spec: Manifest) -> set[str]:
 def _asked_to_go_at(metadata: Manifest) -> datetime | None:
     """When the deletion was asked for: a pod's deletionTimestamp lies its grace period after that."""
     at = moment(metadata.get("deletionTimestamp"))
-    grace = timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0)
+    grace = _as_the_server_adds(metadata.get("deletionGracePeriodSeconds") or 0)
     return at - grace if at is not None else None
+
+
+def _as_the_server_adds(seconds: int) -> timedelta:
+    """In nanoseconds of 64 bits, which wrap: whoever may make or delete a pod may ask for any number."""
+    nanoseconds = (seconds * 10**9 + 2**63) % 2**64 - 2**63
+    return timedelta(microseconds=nanoseconds // 1000)
 
 
 def _unschedulable(conditions: Mapping[str, Manifest]) -> str | None:

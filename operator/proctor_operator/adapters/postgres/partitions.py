@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,12 +16,21 @@ PARTITIONED: Final = ("executions", "transitions", "log_chunks", "denials", "occ
 
 _THIS_MONTH: Final = "SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date"
 
-_EXISTING: Final = """
-SELECT child.relname
-FROM pg_inherits
-JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
-JOIN pg_class AS parent ON parent.oid = pg_inherits.inhparent
-WHERE parent.relnamespace = 'proctor'::regnamespace AND parent.relkind = 'p'
+# By their bounds, not by their names: an administrator may have attached others. One without a bound on
+# a side goes on for ever there, and a default partition has none.
+_EXISTING: Final = r"""
+WITH partition AS (
+  SELECT parent.relname AS parent, pg_get_expr(child.relpartbound, child.oid) AS bounds
+  FROM pg_inherits
+  JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
+  JOIN pg_class AS parent ON parent.oid = pg_inherits.inhparent
+  WHERE parent.relnamespace = 'proctor'::regnamespace AND parent.relkind = 'p'
+)
+SELECT parent,
+       substring(bounds FROM $$FROM \('([^']*)'\)$$)::timestamptz AS first,
+       substring(bounds FROM $$TO \('([^']*)'\)$$)::timestamptz AS after
+FROM partition
+WHERE bounds <> 'DEFAULT'
 """
 
 # What upkeep missed. Older rows stay in the default partition: a wrong clock may have made them,
@@ -34,6 +44,19 @@ _STRAYED: Final = " UNION ".join(
     for table in PARTITIONED
 )
 _MOST_MONTHS_AHEAD: Final = 24
+_FOR_EVER: Final = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    first: dt.datetime
+    after: dt.datetime
+
+    def overlaps(self, month: dt.date) -> bool:
+        return self.first < _instant(_month_after(month)) and self.after > _instant(month)
+
+    def covers(self, month: dt.date) -> bool:
+        return self.first <= _instant(month) and self.after >= _instant(_month_after(month))
 
 
 async def keep_partitions(
@@ -52,12 +75,12 @@ async def keep_partitions(
     for _ in range(months_ahead + 1):
         wanted.add(month)
         month = _month_after(month)
-    existing = {row["relname"] for row in await connection.fetch(_EXISTING)}
+    existing = await _existing(connection)
     created = []
     for month in sorted(wanted):
         for table in PARTITIONED:
             name = f"{table}_{month:%Y_%m}"
-            if name not in existing:
+            if not any(one.overlaps(month) for one in existing.get(table, ())):
                 await _create(connection, table, name, month)
                 created.append(name)
     return tuple(created)
@@ -69,12 +92,22 @@ async def months_ahead(connection: PoolConnectionProxy[asyncpg.Record]) -> int:
     0 when next month has none, -1 when this month has none: its rows go to the default partitions.
     """
     month: dt.date = await connection.fetchval(_THIS_MONTH)
-    existing = {row["relname"] for row in await connection.fetch(_EXISTING)}
+    existing = await _existing(connection)
     for ahead in range(_MOST_MONTHS_AHEAD + 1):
-        if not existing.issuperset(f"{table}_{month:%Y_%m}" for table in PARTITIONED):
+        if not all(any(one.covers(month) for one in existing.get(of, ())) for of in PARTITIONED):
             return ahead - 1
         month = _month_after(month)
     return _MOST_MONTHS_AHEAD
+
+
+async def _existing(
+    connection: asyncpg.Connection | PoolConnectionProxy[asyncpg.Record],
+) -> dict[str, list[_Partition]]:
+    found: dict[str, list[_Partition]] = {}
+    for row in await connection.fetch(_EXISTING):
+        bounds = _Partition(row["first"] or _FOR_EVER[0], row["after"] or _FOR_EVER[1])
+        found.setdefault(row["parent"], []).append(bounds)
+    return found
 
 
 async def _create(connection: asyncpg.Connection, table: str, name: str, month: dt.date) -> None:
