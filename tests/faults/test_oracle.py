@@ -126,7 +126,9 @@ def test_a_broken_promise_is_found(spoil: Spoil, promise: str) -> None:
 
 
 def test_a_request_that_waited_shows_what_was_stored_meanwhile() -> None:
-    deleted = replace(stored_as(3, status(3)), user="alice", verb="delete", resource="procexecutions")
+    deleted = replace(
+        stored_as(3, status(3)), user="alice", verb="delete", resource="procexecutions"
+    )
     marked = stored_as(1, status(3.5, phase="Running"))
     history = replace(GOOD, writes=(job(2), deleted, marked, stored_as(2, status(5))))
 
