@@ -58,7 +58,7 @@ faults: cluster-tools ## crashes, cut wires, stopped servers, judged by an oracl
 	$(PYTEST) $(IN_PARALLEL) tests/faults -m 'not soak'
 
 .PHONY: soak
-soak: cluster-tools ## the same for longer, logs of minutes and gibibytes, memory over time, every minute of years (PROCTOR_SOAK_MINUTES=, PROCTOR_SOAK_RATE=)
+soak: cluster-tools ## an hour of the same: logs of minutes and gibibytes, memory over time, every minute of years (PROCTOR_SOAK_MINUTES=10 for each long test, PROCTOR_SOAK_RATE=2 a second)
 	$(PYTEST) tests/faults tests/e2e tests/soak -m soak -s
 
 .PHONY: test

@@ -208,7 +208,9 @@ def _record_is_final(case: _Case) -> Iterator[tuple[str, str]]:
 
 
 def _status_is_final(case: _Case) -> Iterator[tuple[str, str]]:
-    stored = [one for one in case.own if one.was_done and _is_of(one.stored, case.truth.uid)]
+    done = [one for one in case.own if one.was_done and _is_of(one.stored, case.truth.uid)]
+    # A request may have waited for those that came after it, and shows what they have stored.
+    stored = sorted(done, key=lambda one: int(one.stored["metadata"].get("resourceVersion", 0)))
     ends = [one for one in stored if one.stored["status"].get("phase") in _TERMINAL]
     if not ends:
         return

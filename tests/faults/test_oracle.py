@@ -51,6 +51,12 @@ def status(seconds: float, **changes: Any) -> ApiWrite:
     return ApiWrite(at(seconds), OPERATOR, "patch", "procexecutions/status", "one", 200, {}, stored)
 
 
+def stored_as(version: int, write: ApiWrite) -> ApiWrite:
+    """The same with the resourceVersion that the object had then."""
+    metadata = write.stored["metadata"] | {"resourceVersion": str(version)}
+    return replace(write, stored=write.stored | {"metadata": metadata})
+
+
 def row(seconds: float, operation: str = "UPDATE", **values: Any) -> RowVersion:
     return RowVersion(operation, "u1", ROW | values, at(seconds))
 
@@ -117,6 +123,22 @@ def test_a_good_history_breaks_nothing() -> None:
 )
 def test_a_broken_promise_is_found(spoil: Spoil, promise: str) -> None:
     assert promise in found(spoil(GOOD))
+
+
+def test_a_request_that_waited_shows_what_was_stored_meanwhile() -> None:
+    deleted = replace(
+        stored_as(3, status(3)), user="alice", verb="delete", resource="procexecutions"
+    )
+    marked = stored_as(1, status(3.5, phase="Running"))
+    history = replace(GOOD, writes=(job(2), deleted, marked, stored_as(2, status(5))))
+
+    assert found(history) == []
+
+
+def test_an_early_final_status_is_found_whoever_wrote_afterwards() -> None:
+    early = (stored_as(2, status(3)), replace(stored_as(3, status(5)), user="alice"))
+
+    assert found(replace(GOOD, writes=(job(2), *early))) == ["I4"]
 
 
 def test_what_status_and_record_say_must_agree() -> None:

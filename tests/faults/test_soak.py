@@ -1,4 +1,8 @@
-"""Everything at once, for as long as is asked for; `make soak`."""
+"""Everything at once, for as long as is asked for; `make soak`.
+
+The long life goes on for PROCTOR_SOAK_MINUTES, each test with kills for a quarter of it, in rounds of 20 s
+and the time to come to rest: at least four rounds of the first and one of the others.
+"""
 
 from __future__ import annotations
 
