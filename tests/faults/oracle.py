@@ -292,9 +292,16 @@ def _is_of(manifest: Manifest, uid: str) -> bool:
 
 
 def _own_words(status: Manifest) -> Manifest:
-    """The status without what others have written into it."""
-    conditions = [one for one in status.get("conditions", []) if one["type"] in _CONDITIONS]
-    return status | {"conditions": conditions}
+    """The status without what others have written into it, and without the generations that it is of.
+
+    These go on when somebody cancels what is over.
+    """
+    conditions = [
+        {name: value for name, value in one.items() if name != "observedGeneration"}
+        for one in status.get("conditions", [])
+        if one["type"] in _CONDITIONS
+    ]
+    return status | {"conditions": conditions, "observedGeneration": None}
 
 
 def _outcome(row: Manifest) -> tuple[Any, ...]:

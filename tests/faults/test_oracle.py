@@ -125,6 +125,16 @@ def test_a_broken_promise_is_found(spoil: Spoil, promise: str) -> None:
     assert promise in found(spoil(GOOD))
 
 
+def test_an_end_may_be_shown_of_a_later_generation_and_as_nothing_else() -> None:
+    def shown(version: int, *, of: int, reason: str = "NonZeroExitCode") -> ApiWrite:
+        failed = {"type": "Failed", "status": "True", "reason": reason, "observedGeneration": of}
+        return stored_as(version, status(5 + version, conditions=[failed], observedGeneration=of))
+
+    good = replace(GOOD, writes=(GOOD.writes[0], shown(1, of=1), GOOD.writes[2]))
+    assert found(writes(shown(2, of=2))(good)) == []
+    assert "I4" in found(writes(shown(2, of=2, reason="Another"))(good))
+
+
 def test_a_request_that_waited_shows_what_was_stored_meanwhile() -> None:
     deleted = replace(
         stored_as(3, status(3)), user="alice", verb="delete", resource="procexecutions"
