@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
-from typing import Final
 
 import structlog
 
@@ -23,28 +21,10 @@ from proctor_operator.reconcile.retention import (
     Shelf,
     plan_retention,
 )
+from proctor_operator.runtime.allowance import WINDOW_SECONDS, Allowance
 from proctor_operator.runtime.cache import ObjectCache
 
-PACE_SECONDS: Final = 1.0
-
 log = structlog.get_logger(__name__)
-
-
-class Pace:
-    """So many in any second, and no more."""
-
-    def __init__(self, per_second: int, clock: Clock) -> None:
-        self._clock = clock
-        self._taken: deque[float] = deque(maxlen=per_second)
-
-    def takes_one_more(self) -> bool:
-        """Count one, if there is room for it."""
-        now = self._clock.monotonic()
-        is_full = len(self._taken) == self._taken.maxlen
-        if is_full and now - self._taken[0] < PACE_SECONDS:
-            return False
-        self._taken.append(now)
-        return True
 
 
 class RetentionRunner:
@@ -64,7 +44,7 @@ class RetentionRunner:
         self._clock = clock
         self._metrics = metrics
         self._policy = policy
-        self._pace = Pace(policy.deletes_per_second, clock)
+        self._deletes = Allowance(policy.deletes_per_second, clock)
 
     async def run(self, key: ObjectKey) -> float | None:
         """Do one pass; returns the seconds after which to look again, or None."""
@@ -75,11 +55,11 @@ class RetentionRunner:
             proc = await self._look_for_the_proc(key)
             plan = self._plan(key, proc)
         for execution in plan.delete:
-            if not self._pace.takes_one_more():
-                return PACE_SECONDS
+            if not self._deletes.takes_one_more():
+                return WINDOW_SECONDS
             await self._delete(execution)
         after = plan.look_again_after
-        return max(after, PACE_SECONDS) if after is not None else None
+        return max(after, WINDOW_SECONDS) if after is not None else None
 
     def _plan(self, key: ObjectKey, proc: Proc | UnreadableObject | None) -> RetentionPlan:
         if isinstance(proc, UnreadableObject):

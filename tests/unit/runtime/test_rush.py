@@ -9,7 +9,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proctor_operator.runtime.rush import WINDOW_SECONDS, Rush
+from proctor_operator.runtime.allowance import WINDOW_SECONDS
+from proctor_operator.runtime.rush import Rush
 from simulation.virtual_time import VirtualClock, run_virtually
 from unit.builders import POLICY
 
