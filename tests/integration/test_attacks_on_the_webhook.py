@@ -99,7 +99,7 @@ def broken_reviews(draw: st.DrawFn, plural: str, *, is_stamped: bool) -> Manifes
 def review_of(plural: str, *, is_stamped: bool) -> Manifest:
     manifest = copy.deepcopy(KINDS[plural])
     if is_stamped and plural != "procs":
-        manifest["spec"]["requestedBy"] = EVE
+        manifest["spec"]["requestedBy"] = copy.deepcopy(EVE)
     where = {"group": "proctor.dev", "version": "v1alpha1"}
     return {
         "apiVersion": "admission.k8s.io/v1",
@@ -111,7 +111,7 @@ def review_of(plural: str, *, is_stamped: bool) -> Manifest:
             "name": "direct",
             "namespace": TEAM,
             "operation": "CREATE",
-            "userInfo": dict(EVE),
+            "userInfo": copy.deepcopy(EVE),
             "object": manifest,
             "dryRun": True,
         },
@@ -153,7 +153,7 @@ def test_what_is_let_through_to_be_stamped_bears_the_users_name_or_none_and_is_d
         if response is None:
             return
         patched = stamped(review, response)
-        stamp = patched["request"]["object"].get("spec", {}).get("requestedBy")
+        stamp = stamp_of(patched["request"]["object"])
         assert stamp is None or stamp["username"] == review["request"]["userInfo"]["username"]
         assert door.answer(f"/validate/{plural}", patched) is None
 
@@ -166,6 +166,12 @@ def stamped(review: Manifest, response: Manifest) -> Manifest:
     found = copy.deepcopy(review)
     found["request"]["object"] = jsonpatch.apply_patch(found["request"]["object"], operations)
     return found
+
+
+def stamp_of(manifest: Any) -> Any:
+    """What stands as who asked for it; None where there is no room for it (the spec may be anything here)."""
+    spec = manifest.get("spec") if isinstance(manifest, dict) else None
+    return spec.get("requestedBy") if isinstance(spec, dict) else None
 
 
 @pytest.mark.parametrize("path", PATHS)
