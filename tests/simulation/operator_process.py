@@ -270,6 +270,7 @@ class OperatorProcess:
                 capture=capture,
                 clock=clock,
                 reporter=reporter,
+                ended=effects.ended_elsewhere,
             ),
             capture=capture,
             retention=RetentionRunner(

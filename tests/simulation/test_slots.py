@@ -66,6 +66,14 @@ def test_who_waits_starts_as_soon_as_the_one_before_has_ended() -> None:
     assert claimed - ended < 1.0
 
 
+def test_who_waits_for_one_that_was_torn_away_starts_as_soon_as_its_job_has_ended() -> None:
+    played = check(Plan("the-first-is-torn-away"))
+
+    ended = next(at(line) for line in played.trace if " record outcome " in line)
+    claimed = [at(line) for line in played.trace if "claim run-1" in line][-1]
+    assert claimed - ended < 1.0
+
+
 def test_who_is_replaced_is_stopped_at_once() -> None:
     played = check(Plan("replaced"))
 

@@ -122,6 +122,7 @@ class World:
                 capture=self.capture,
                 clock=clock,
                 reporter=reporter,
+                ended=self.effects.ended_elsewhere,
             ),
             capture=self.capture,
             retention=RetentionRunner(

@@ -220,19 +220,20 @@ def _build_shared(
 def _build_runner(settings: Settings, ground: Ground, shared: _Shared, calls: _Calls) -> Runner:
     clock, cache, cluster = ground.clock, shared.cache, shared.cluster
     reporter = Reporter(ground.metrics, shared.events, clock)
+    effects = ExecutionEffects(
+        cache=cache,
+        cluster=cluster,
+        records=shared.records,
+        capture=shared.capture,
+        access=KubeAccess(ground.client),
+        plugins=shared.plugins.host,
+        clock=clock,
+        wake=calls.wake,
+    )
     return Runner(
         cache=cache,
         cluster=cluster,
-        effects=ExecutionEffects(
-            cache=cache,
-            cluster=cluster,
-            records=shared.records,
-            capture=shared.capture,
-            access=KubeAccess(ground.client),
-            plugins=shared.plugins.host,
-            clock=clock,
-            wake=calls.wake,
-        ),
+        effects=effects,
         clock=clock,
         reporter=reporter,
         policy=run_policy(settings),
@@ -242,6 +243,7 @@ def _build_runner(settings: Settings, ground: Ground, shared: _Shared, calls: _C
             capture=shared.capture,
             clock=clock,
             reporter=reporter,
+            ended=effects.ended_elsewhere,
         ),
         capture=shared.capture,
         retention=RetentionRunner(

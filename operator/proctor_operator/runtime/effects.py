@@ -63,6 +63,10 @@ class ExecutionEffects:
         """A Proc or schedule was changed, perhaps its limit."""
         self._on_record.rules_changed(known)
 
+    def ended_elsewhere(self) -> None:
+        """A run has its outcome whose execution is gone, and with it what tells which slots it had."""
+        self._on_record.ended_elsewhere()
+
     async def fetch_job(self, namespace: Namespace, name: str) -> JobFacts | None:
         """Read a Job live; None when it is not there."""
         return await self._on_cluster.fetch_job(namespace, name)

@@ -65,6 +65,10 @@ class Lines:
             if first is not None:
                 self._wake(first)
 
+    def freed_somewhere(self) -> None:
+        """There may be room, and nobody can tell where."""
+        self.freed(tuple(self._lines))
+
     def rules_changed(self, owner: Uid, generation: int) -> None:
         """The Proc or the schedule of that UID may say otherwise now: all that wait for it look again."""
         lines = [line for group, line in self._lines.items() if owner_of(group) == owner]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from proctor_operator.domain.errors import NotFound, RecordRejected, RecordUnavailable, Waiting
@@ -38,7 +39,10 @@ STEPS_AT_MOST = 64
 
 
 class OrphanRunner:
-    """Rests when the execution turns out to be there: the watch had only not brought it yet."""
+    """Rests when the execution turns out to be there: the watch had only not brought it yet.
+
+    `ended` is called when the end of a run is recorded: somebody may wait for its slots.
+    """
 
     def __init__(
         self,
@@ -48,8 +52,10 @@ class OrphanRunner:
         capture: LogCapture,
         clock: Clock,
         reporter: Reporter,
+        ended: Callable[[], None],
     ) -> None:
         self._cluster = cluster
+        self._ended = ended
         self._reporter = reporter
         self._records = records
         self._capture = capture
@@ -127,6 +133,7 @@ class OrphanRunner:
                 key = observed.run.request.key
                 stored = await self._records.record_outcome(key, job_uid, outcome)
                 await self._capture.forget(key.uid)
+                self._ended()
                 return replace(observed, run=replace(observed.run, outcome=stored))
             case ReleaseJob(job):
                 await self._cluster.release_job(job, ttl_seconds=TTL_AFTER_RELEASE_SECONDS)

@@ -77,6 +77,10 @@ class RecordEffects:
         """A Proc or schedule was changed, perhaps its limit."""
         self._slots.lines.rules_changed(known.uid, known.generation)
 
+    def ended_elsewhere(self) -> None:
+        """A run has its outcome whose execution is gone, and with it what tells which slots it had."""
+        self._slots.lines.freed_somewhere()
+
     async def _record(self, action: RecordAction, observed: ObservedExecution) -> ObservedExecution:
         key = RunKey(observed.execution.creation_time, observed.execution.uid)
         match action:

@@ -40,6 +40,15 @@ def test_a_free_slot_wakes_the_oldest_whoever_came_first() -> None:
     assert line.woken == [uid(1)]
 
 
+def test_where_nobody_knows_whose_slot_is_free_the_first_of_every_line_looks() -> None:
+    line = Line(2, 1)
+    line.stand(3, (OTHER,))
+
+    line.lines.freed_somewhere()
+
+    assert sorted(line.woken) == [uid(1), uid(3)]
+
+
 def test_who_leaves_wakes_the_next() -> None:
     line = Line(1, 2, 3)
 
