@@ -115,7 +115,7 @@ async def test_a_pool_survives_a_server_that_ends_and_returns(
     postgres_server.start()
     after = await records.record_run(run_request())
 
-    assert took < 2
+    assert took < 5
     assert after.number > before.number
 
 
@@ -205,7 +205,7 @@ async def test_waiting_for_a_free_connection_counts_against_the_deadline(
             ends = await asyncio.gather(*calls, return_exceptions=True)
 
     assert [type(end) for end in ends] == [RecordUnavailable] * 5
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 async def test_logs_that_wait_for_the_database_do_not_hold_up_an_outcome(
@@ -280,7 +280,7 @@ async def test_a_frozen_server_costs_a_call_its_deadline_and_no_more(
         finally:
             frozen.send(signal.SIGCONT)
 
-    assert took < 2
+    assert took < 5
 
 
 @pytest.mark.parametrize("is_connected", [True, False])
@@ -303,7 +303,7 @@ async def test_a_server_that_stands_still_costs_each_call_its_deadline_and_then_
             took = time.monotonic() - began
 
         assert [type(end) for end in ends] == [RecordUnavailable] * 12
-        assert took < 3
+        assert took < 5
         await _until_it_answers(records)
         assert (await records.record_run(request)).request == request
         assert await logs.append_log(request.key, log_chunk(b"x\n"))
@@ -388,7 +388,7 @@ async def test_an_address_that_never_answers_costs_a_call_its_deadline_and_no_mo
             began = time.monotonic()
             with pytest.raises(RecordUnavailable, match="in time"):
                 await records.check()
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5
 
 
 async def test_an_administrator_who_cuts_all_sessions_breaks_nothing(
