@@ -169,10 +169,10 @@ class RunSettings(Section):
         "burst; Kubernetes deletes it 120 s later. One that was stopped is let go at once.",
     )
     starts_told_at_once: int = Field(
-        5,
+        30,
         ge=0,
-        le=1000,
-        description="Starts within a second that record and status tell of at once; more are a rush.",
+        le=10000,
+        description="Starts within `rush_patience_seconds` that are told of at once; more are a rush.",
     )
     rush_patience_seconds: float = Field(
         10.0,

@@ -23,8 +23,8 @@ class PodDefaults:
 class RunPolicy:
     """Defaults and ceilings; times in seconds.
 
-    A finished Job is let go `release_after_seconds` after its end. More starts within a second than
-    `starts_told_at_once` are a rush: of the others is told `rush_patience_seconds` later.
+    A finished Job is let go `release_after_seconds` after its end. More starts than
+    `starts_told_at_once` within `rush_patience_seconds` are a rush: of the others is told so much later.
     """
 
     timeout_default: int = 3600
@@ -33,7 +33,7 @@ class RunPolicy:
     pending_timeout_ceiling: int = 86400
     retries_ceiling: int = 10
     release_after_seconds: int = 0
-    starts_told_at_once: int = 5
+    starts_told_at_once: int = 30
     rush_patience_seconds: float = 10.0
     pod_defaults: PodDefaults = PodDefaults()
     pod_defaults_by_namespace: Mapping[Namespace, PodDefaults] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
 
@@ -21,8 +22,10 @@ from proctor_operator.reconcile.retention import (
     Shelf,
     plan_retention,
 )
-from proctor_operator.runtime.allowance import WINDOW_SECONDS, Allowance
+from proctor_operator.runtime.allowance import Allowance
 from proctor_operator.runtime.cache import ObjectCache
+
+A_SECOND: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +47,7 @@ class RetentionRunner:
         self._clock = clock
         self._metrics = metrics
         self._policy = policy
-        self._deletes = Allowance(policy.deletes_per_second, clock)
+        self._deletes = Allowance(policy.deletes_per_second, clock, within_seconds=A_SECOND)
 
     async def run(self, key: ObjectKey) -> float | None:
         """Do one pass; returns the seconds after which to look again, or None."""
@@ -56,10 +59,10 @@ class RetentionRunner:
             plan = self._plan(key, proc)
         for execution in plan.delete:
             if not self._deletes.takes_one_more():
-                return WINDOW_SECONDS
+                return A_SECOND
             await self._delete(execution)
         after = plan.look_again_after
-        return max(after, WINDOW_SECONDS) if after is not None else None
+        return max(after, A_SECOND) if after is not None else None
 
     def _plan(self, key: ObjectKey, proc: Proc | UnreadableObject | None) -> RetentionPlan:
         if isinstance(proc, UnreadableObject):

@@ -1,4 +1,4 @@
-"""A rush of starts: more within a second than anybody follows one by one."""
+"""A rush of starts: more within a short time than anybody follows one by one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ class Rush:
     """Says when to tell of a start: at once, or in a rush after the policy's patience."""
 
     def __init__(self, policy: RunPolicy, clock: Clock) -> None:
-        self._at_once = Allowance(policy.starts_told_at_once, clock)
-        self._patience = timedelta(seconds=policy.rush_patience_seconds)
+        patience = policy.rush_patience_seconds
+        self._at_once = Allowance(policy.starts_told_at_once, clock, within_seconds=patience)
+        self._patience = timedelta(seconds=patience)
         self._clock = clock
 
     def tell_at(self) -> datetime:

@@ -22,9 +22,8 @@ from proctor_operator.domain.proc import ProcHistory
 from proctor_operator.domain.schedule import ScheduleHistory
 from proctor_operator.ports.cluster import OwnObject
 from proctor_operator.reconcile.retention import HistoryLimits, RetentionPolicy
-from proctor_operator.runtime.allowance import WINDOW_SECONDS
 from proctor_operator.runtime.cache import ObjectCache
-from proctor_operator.runtime.retention import RetentionRunner
+from proctor_operator.runtime.retention import A_SECOND, RetentionRunner
 from unit.builders import (
     NAMESPACE,
     NOW,
@@ -120,9 +119,9 @@ async def test_the_surplus_is_deleted_once_oldest_first_and_counted() -> None:
 async def test_no_more_are_deleted_in_any_second_than_the_setting_allows() -> None:
     home = housekeeping(proc(), *(ended(f"x{n}") for n in range(5)), deletes_per_second=2)
 
-    assert await home.run() == WINDOW_SECONDS
+    assert await home.run() == A_SECOND
     home.clock.seconds = 0.9
-    assert await home.run() == WINDOW_SECONDS
+    assert await home.run() == A_SECOND
     assert home.metrics.retired == 2
     home.clock.seconds = 1.0
     await home.run()
@@ -145,8 +144,8 @@ async def test_it_looks_again_when_the_next_one_is_due() -> None:
 async def test_those_that_are_due_within_a_second_go_together() -> None:
     home = housekeeping(proc(), ended("first", 299.9), ended("second", 299.5))
 
-    assert await home.run() == WINDOW_SECONDS
-    home.clock.seconds = WINDOW_SECONDS
+    assert await home.run() == A_SECOND
+    home.clock.seconds = A_SECOND
     await home.run()
 
     assert home.cluster.writes == ["delete_execution first", "delete_execution second"]
