@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -88,6 +89,28 @@ class HoldsTheLoop(ProctorPlugin):
         return Allow()
 
 
+class ComputesOnTheLoop(ProctorPlugin):
+    name = "computes"
+
+    async def authorize(self, request: AuthorizeRequest) -> Verdict:
+        began = time.thread_time()
+        while time.thread_time() - began < 0.8:
+            pass
+        return Allow()
+
+
+class IsStoppedByTheMachine(Good):
+    """Its whole process stands still for a while, as on a machine that is too busy."""
+
+    name = "stopped"
+
+    async def configure(self, config: Mapping[str, Any], credentials_file: Path | None) -> None:
+        me = os.getpid()
+        script = f"kill -STOP {me}; sleep 0.8; kill -CONT {me}"
+        stopper = await asyncio.create_subprocess_exec("/bin/sh", "-c", script)
+        await stopper.wait()
+
+
 class MisspellsAHook(ProctorPlugin):
     name = "misspelt"
 
@@ -142,6 +165,7 @@ BAD: dict[type[ProctorPlugin], str] = {
     Raises: "authorize() raises KeyError",
     Hangs: "authorize() takes longer than 2 s",
     HoldsTheLoop: "authorize() held the event loop",
+    ComputesOnTheLoop: "authorize() held the event loop",
     MisspellsAHook: "authorise() is no hook",
     DeniesWithoutAWord: "authorize() says Deny without a word why",
     TalksTooMuch: "a message has 600 characters",
@@ -165,7 +189,7 @@ async def test_something_else_than_a_plugin_is_found_out() -> None:
         await check_contract(dict)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("good", [Good, Blocking])
+@pytest.mark.parametrize("good", [Good, Blocking, IsStoppedByTheMachine])
 async def test_a_good_plugin_passes(good: type[ProctorPlugin]) -> None:
     await check_contract(good)
 
