@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
 from harness.own_node import captured, operator_on_its_own_node, stored_lines
 from harness.running import RunningOperator, execution, proc
+from localcluster.cluster import LocalCluster
 from localcluster.waiting import wait_until
 from localpostgres.server import LocalPostgres
 
@@ -52,6 +53,12 @@ def stored(operator: RunningOperator, name: str) -> bytes:
     """What the record holds of the output of an execution, without times."""
     lines = stored_lines(operator, name)
     return b"".join(line.partition(b" ")[2] + b"\n" for line in lines)
+
+
+def stores_more(operator: RunningOperator, name: str) -> bool:
+    """Whether more is stored of the output before long."""
+    before = stored(operator, name)
+    return wait_until(lambda: stored(operator, name) != before, seconds=60)
 
 
 def numbers(output: bytes) -> list[int]:
@@ -163,6 +170,76 @@ def test_a_very_long_line_is_cut_and_the_next_one_is_there(operator: RunningOper
     assert long.endswith(b" bytes cut]")
     assert long.count(b"x") + int(long.split(b"[")[1].split()[0]) == 3_000_000
     assert captured(done) == ("True", "Truncated")
+
+
+PIECE: Final = 16384
+"""So many bytes of a long line the runtime writes at once, as soon as there are as many more."""
+FORGED: Final = b"2099-01-01T00:00:00Z later than all "
+LINE_WITH_A_FORGED_REST: Final = f"""
+head -c {PIECE} /dev/zero | tr '\\0' x
+printf '{FORGED.decode()}'; head -c {PIECE - len(FORGED)} /dev/zero | tr '\\0' y
+sleep 1.5; echo
+sleep 0.7; echo the next one
+"""
+"""Read from the second before the next line on, its second piece stands where a line with its time should."""
+FORGED_LINE: Final = b"x" * PIECE + FORGED + b"y" * (PIECE - len(FORGED)) + b"\n"
+
+
+@pytest.mark.parametrize("seconds", [0, 12])
+def test_a_last_line_without_its_end_is_whole(operator: RunningOperator, seconds: int) -> None:
+    name = f"unended-{seconds}"
+    script = f"echo begun; sleep {seconds}; printf 'no '; sleep 1; printf newline"
+    operator.apply(proc(name, script=script), execution(name, of=name))
+
+    done = operator.wait_for_phase(name, "Succeeded", seconds=60)
+
+    assert stored(operator, name) == b"begun\nno newline\n"
+    assert captured(done) == ("True", "Captured")
+
+
+def test_the_rest_of_a_line_that_looks_like_a_line_with_a_time_is_none(
+    operator: RunningOperator,
+) -> None:
+    script = f"echo begun\n{LINE_WITH_A_FORGED_REST}"
+    operator.apply(proc("forging", script=script), execution("forging-1", of="forging"))
+
+    done = operator.wait_for_phase("forging-1", "Succeeded", seconds=60)
+
+    assert stored(operator, "forging-1") == b"begun\n" + FORGED_LINE + b"the next one\n"
+    assert captured(done) == ("True", "Captured")
+
+
+def test_nobody_hides_later_output_behind_such_a_rest(operator: RunningOperator) -> None:
+    later = "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; sleep 1; done"
+    script = f"{LINE_WITH_A_FORGED_REST}\nsleep 20\n{later}"
+    operator.apply(proc("hiding", script=script), execution("hiding-1", of="hiding"))
+    assert wait_until(lambda: b"next" in stored(operator, "hiding-1"), seconds=60)
+
+    for _ in range(2):
+        operator.kill()
+        operator.start()
+        assert stores_more(operator, "hiding-1")
+
+    done = operator.wait_for_phase("hiding-1", "Succeeded", seconds=90)
+    assert stored(operator, "hiding-1").startswith(FORGED_LINE + b"the next one\nline 1\n")
+    assert numbers(stored(operator, "hiding-1")) == list(range(1, 41))
+    assert captured(done) == ("True", "Captured")
+
+
+def test_a_kubelet_that_is_killed_in_the_middle_of_a_line_loses_and_doubles_nothing(
+    operator: RunningOperator,
+) -> None:
+    script = "echo begun; head -c 40000 /dev/zero | tr '\\0' x; sleep 25; echo; echo after it"
+    operator.apply(proc("halved", script=script), execution("halved-1", of="halved"))
+    assert wait_until(lambda: stored(operator, "halved-1") == b"begun\n", seconds=60)
+
+    node = cast("LocalCluster", operator.cluster)
+    node.stop_component("kubelet", seconds=0)
+    node.start_component("kubelet")
+
+    done = operator.wait_for_phase("halved-1", "Succeeded", seconds=90)
+    assert stored(operator, "halved-1") == b"begun\n" + b"x" * 40000 + b"\nafter it\n"
+    assert captured(done) == ("True", "Captured")
 
 
 def test_what_is_masked_is_nowhere(operator: RunningOperator) -> None:

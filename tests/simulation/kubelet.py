@@ -16,6 +16,7 @@ from simulation.workload import Attempt, End, Truth
 
 IMAGE_ID: Final = "registry.example.org/proc@sha256:0"
 _TERM_SECONDS: Final = 3.0
+_HALVES: Final = 0.1
 
 
 class Kubelet(Controller):
@@ -182,11 +183,23 @@ class Kubelet(Controller):
         self._container(key, {"terminated": terminated}, **status)
 
     def _print(self, attempt: Attempt) -> None:
-        """Two lines that look alike, about once a second while it runs."""
+        """Two lines that look alike, about once a second while it runs; now and then half a line.
+
+        What goes on in the middle of a line looks like a line with a time.
+        """
         if attempt.log is None or attempt.ended_at is not None:
             return
         line = b"line %d" % len(attempt.log.printed)
-        attempt.log.write(line, line)
+        if attempt.log.is_in_mid_line:
+            line = b"2099-01-01T00:00:00Z " + line
+        # A new file begins with the rest of a line, and what comes of that is two lines.
+        is_half = not attempt.plan.turns_over_after and self.chance.happens(
+            _HALVES, "half", attempt.pod_uid
+        )
+        if is_half:
+            attempt.log.write_part(line)
+        else:
+            attempt.log.write(line, line)
         pause = self.chance.between(0.4, 1.6, "print", attempt.pod_uid)
         self._loop.call_later(pause, self._print, attempt)
 

@@ -303,6 +303,7 @@ class OperatorProcess:
             cache=cache,
             informer=informer,
             findings=self._findings,
+            metrics=around.metrics,
             random=random,
             leading=election.leading,
         )

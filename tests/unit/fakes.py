@@ -37,7 +37,7 @@ from proctor_operator.domain.log_limits import in_order
 from proctor_operator.domain.log_lines import text_of
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import RECORD_FINALIZER, Namespace, Uid
-from proctor_operator.domain.objects import Kind, ObjectKey, UnreadableObject
+from proctor_operator.domain.objects import Illegible, Kind, ObjectKey, UnreadableObject
 from proctor_operator.domain.occurrence import (
     Claim,
     OccurrenceState,
@@ -73,6 +73,7 @@ class FakeCluster:
         self.writes: list[str] = []
         self.refuses: dict[str, ClusterError] = {}
         self.refused_namespaces: dict[Namespace | None, Forbidden] = {}
+        self.illegible: set[Uid] = set()
         self.before: Callable[[str], None] = lambda _: None
         self._version = 10_000
 
@@ -112,11 +113,11 @@ class FakeCluster:
         found = [one for one in self.pods.values() if one.execution_uid == execution_uid]
         return tuple(one for one in found if one.namespace == namespace)
 
-    async def list_own(self) -> AsyncIterator[OwnObject]:
+    async def list_own(self) -> AsyncIterator[OwnObject | Illegible]:
         self._ask("list_own")
         self._told = dict(self.own)
         for one in self._listed(self.own.values()):
-            yield one
+            yield self._legible("own", one)
         self._refuse()
 
     async def changed_own(self, knows: Callable[[Uid, str], bool]) -> AsyncIterator[Change]:
@@ -125,22 +126,22 @@ class FakeCluster:
         told, self._told = self._told, dict(self.own)
         for one in self._listed(self.own.values()):
             if not knows(one.uid, one.resource_version):
-                yield Change(one)
+                yield Change(self._legible("own", one))
         for one in self._listed(told.values()):
             if key_of(one) not in self.own:
                 yield Change(one, is_gone=True)
         self._refuse()
 
-    async def list_jobs(self) -> AsyncIterator[JobFacts]:
+    async def list_jobs(self) -> AsyncIterator[JobFacts | Illegible]:
         self._ask("list_jobs")
         for one in self._listed(self.jobs.values()):
-            yield one
+            yield self._legible("jobs", one)
         self._refuse()
 
-    async def list_pods(self) -> AsyncIterator[PodFacts]:
+    async def list_pods(self) -> AsyncIterator[PodFacts | Illegible]:
         self._ask("list_pods")
         for one in self._listed(self.pods.values()):
-            yield one
+            yield self._legible("pods", one)
         self._refuse()
 
     async def create_job(self, namespace: Namespace, manifest: JsonObject) -> JobFacts:
@@ -286,6 +287,11 @@ class FakeCluster:
 
     def _listed(self, known: Iterable[Placed]) -> tuple[Placed, ...]:
         return tuple(one for one in known if one.namespace not in self.refused_namespaces)
+
+    def _legible(self, resource: str, one: Placed) -> Placed | Illegible:
+        if one.uid in self.illegible:
+            return Illegible(resource, one.name, one.uid, "KeyError: 'spec'")
+        return one
 
     def _refuse(self) -> None:
         if self.refused_namespaces:
@@ -672,6 +678,7 @@ class FakeMetrics:
         self.calls: list[tuple[str, str, int]] = []
         self.record_calls: list[tuple[str, str]] = []
         self.findings: list[str] = []
+        self.illegible: list[str] = []
         self.events: list[str] = []
         self.lags: list[float] = []
         self.log_bytes = 0
@@ -734,6 +741,9 @@ class FakeMetrics:
 
     def resync_finding(self, kind: str) -> None:
         self.findings.append(kind)
+
+    def object_illegible(self, resource: str) -> None:
+        self.illegible.append(resource)
 
     def log_bytes_captured(self, count: int) -> None:
         self.log_bytes += count

@@ -160,6 +160,7 @@ def assemble(settings: Settings, ground: Ground, stack: AsyncExitStack) -> Contr
             cache=cache,
             informer=informer,
             findings=findings,
+            metrics=ground.metrics,
             random=ground.random,
             leading=ground.election.leading,
             every_seconds=settings.kubernetes.list_every_seconds,

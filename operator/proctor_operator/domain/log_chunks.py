@@ -13,6 +13,7 @@ from proctor_operator.domain.log_lines import bytes_cut_off, text_of, time_of
 CHUNK_BYTES: Final = 256 * 1024
 OVERLAP: Final = timedelta(seconds=1)
 """How far a log is read again: stdout and stderr are stamped by two hands, so times may step back a little."""
+_CLOCKS_DIFFER: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,16 @@ class Position:
     cut_bytes: int = 0
     is_behind_a_gap: bool = False
 
-    @property
-    def reads_from(self) -> datetime | None:
-        """From when on to read the log after a break; None for all of it."""
-        return time_of(self.last_line) - OVERLAP if self.last_line else None
+    def reads_from(self, now: datetime) -> datetime | None:
+        """From when on to read the log after a break; None for all of it.
+
+        A time ahead of the clock may be of a node's clock that was set back since, and then what came
+        later has an earlier time.
+        """
+        if not self.last_line:
+            return None
+        at = time_of(self.last_line)
+        return at - OVERLAP if at <= now + _CLOCKS_DIFFER else None
 
 
 def chunk_of(source: LogSource, position: Position, lines: Sequence[bytes]) -> LogChunk:

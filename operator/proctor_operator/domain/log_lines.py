@@ -28,15 +28,20 @@ _CUT: Final = re.compile(rb" \[(\d+) bytes cut\]")
 
 
 class LineReader:
-    """Takes bytes as they come and gives whole lines; holds little more than one line of the longest kind."""
+    """Takes bytes as they come and gives whole lines; holds little more than one line of the longest kind.
 
-    def __init__(self, redactor: Redactor) -> None:
+    Where the stream `may_begin_inside_a_line`, the rest of that line is passed over, unless it looks like a
+    line with a time.
+    """
+
+    def __init__(self, redactor: Redactor, *, may_begin_inside_a_line: bool = False) -> None:
         self._redactor = redactor
+        self._may_be_inside = may_begin_inside_a_line
         self._rest = bytearray()
         self._beyond = 0
         self._second = b""
         self.strays: list[str] = []
-        """Lines without a time: the end of a long line, or a word of the kubelet's; they are left out."""
+        """Lines without a time: words of the kubelet's; they are left out."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the lines that are whole by now."""
@@ -47,7 +52,8 @@ class LineReader:
         last = others.pop()
         raw = [self._take_rest(), *((one, 0) for one in others)]
         self._keep(last)
-        return self._shaped(raw)
+        may_be_inside, self._may_be_inside = self._may_be_inside, False
+        return self._shaped(raw[1:] if may_be_inside and not _has_a_time(raw[0][0]) else raw)
 
     def end(self) -> list[bytes]:
         """Return what is left when the container has ended: a last line without its newline."""
@@ -137,6 +143,11 @@ class Overlap:
             return False
         at = time_of(line)
         return any(first <= at <= last for first, last in self._dropped)
+
+
+def _has_a_time(line: bytes) -> bool:
+    stamp = _STAMP.match(line)
+    return stamp is not None and _is_a_time(stamp.group())
 
 
 def _is_a_time(stamp: bytes) -> bool:

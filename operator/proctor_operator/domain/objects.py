@@ -51,6 +51,16 @@ class UnreadableObject:
     """An execution that runs or has ended: written by a newer release that could read it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Illegible:
+    """An object that is there and that its reader fails on, which nobody foresaw; `why` is for a log."""
+
+    resource: str
+    name: str
+    uid: Uid
+    why: str
+
+
 class Unseen(Enum):
     """What is known of a thing that is not at hand."""
 

@@ -10,7 +10,7 @@ from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
-from proctor_operator.domain.objects import UnreadableObject
+from proctor_operator.domain.objects import Illegible, UnreadableObject
 from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
@@ -22,7 +22,7 @@ OwnObject = Proc | ProcExecution | ProcSchedule | UnreadableObject
 class Change:
     """What became of an object of ours; `is_gone` when this was the last of it."""
 
-    known: OwnObject
+    known: OwnObject | Illegible
     is_gone: bool = False
 
 
@@ -77,7 +77,7 @@ class Cluster(Protocol):
         """List the pods that carry the execution's label, live."""
         ...
 
-    def list_own(self) -> AsyncIterator[OwnObject]:
+    def list_own(self) -> AsyncIterator[OwnObject | Illegible]:
         """List every object of our kinds in the watched namespaces, page by page.
 
         Raises `PartlyListed` at the end, when some of them refused; so do the lists below.
@@ -92,11 +92,11 @@ class Cluster(Protocol):
         """
         ...
 
-    def list_jobs(self) -> AsyncIterator[JobFacts]:
+    def list_jobs(self) -> AsyncIterator[JobFacts | Illegible]:
         """List our Jobs in the watched namespaces, page by page."""
         ...
 
-    def list_pods(self) -> AsyncIterator[PodFacts]:
+    def list_pods(self) -> AsyncIterator[PodFacts | Illegible]:
         """List our pods in the watched namespaces, page by page."""
         ...
 

@@ -104,6 +104,10 @@ class ClusterMetrics(Protocol):
         """A list found what no watch had told of; 0 in health."""
         ...
 
+    def object_illegible(self, resource: str) -> None:
+        """A list passed over an object that its reader fails on; once for each list that has it."""
+        ...
+
     def kubernetes_event(self, result: str) -> None:
         """An Event for people: `sent`, `failed`, or `dropped` because there were too many."""
         ...

@@ -15,7 +15,7 @@ from proctor_operator.domain.execution import ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.log import LogChunk, LogSource, LogSpan
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
-from proctor_operator.domain.objects import UnreadableObject
+from proctor_operator.domain.objects import Illegible, UnreadableObject
 from proctor_operator.domain.occurrence import Claim, PassedOver, Progress, ScheduleKey, Skip
 from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.procplugin import ProcPlugin, ProcPluginStatus, UnreadablePlugin
@@ -61,7 +61,7 @@ class GuardedCluster:
         """See the port."""
         return await self._cluster.fetch_pods(namespace, execution_uid)
 
-    def list_own(self) -> AsyncIterator[OwnObject]:
+    def list_own(self) -> AsyncIterator[OwnObject | Illegible]:
         """See the port."""
         return self._cluster.list_own()
 
@@ -69,11 +69,11 @@ class GuardedCluster:
         """See the port."""
         return self._cluster.changed_own(knows)
 
-    def list_jobs(self) -> AsyncIterator[JobFacts]:
+    def list_jobs(self) -> AsyncIterator[JobFacts | Illegible]:
         """See the port."""
         return self._cluster.list_jobs()
 
-    def list_pods(self) -> AsyncIterator[PodFacts]:
+    def list_pods(self) -> AsyncIterator[PodFacts | Illegible]:
         """See the port."""
         return self._cluster.list_pods()
 

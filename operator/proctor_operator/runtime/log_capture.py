@@ -19,7 +19,8 @@ from proctor_operator.ports.logs import PodLogs
 from proctor_operator.ports.metrics import LogMetrics
 from proctor_operator.ports.records import LogStore
 from proctor_operator.reconcile.logs import TAIL_LIMIT_BYTES, LogProblem, summarize_log
-from proctor_operator.runtime.log_reader import Findings, LogReader, ReaderParts
+from proctor_operator.runtime.log_intake import ReaderParts
+from proctor_operator.runtime.log_reader import Findings, LogReader
 from proctor_operator.runtime.log_streams import CaptureLimits, Streams
 from proctor_operator.runtime.run_log import RunLog
 

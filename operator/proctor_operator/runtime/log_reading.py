@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -46,6 +47,14 @@ class Doubt:
         return at >= self._counts_from and self._behind_bytes > _BUFFERED_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a reading ended: what it brought that may not be whole, and `Reading.is_unproven`."""
+
+    left: tuple[bytes, ...] = ()
+    is_unproven: bool = False
+
+
 @dataclass(slots=True)
 class Reading:
     """`since` is where it begins, None at the start of the log.
@@ -53,6 +62,11 @@ class Reading:
     `overlap` holds the stored lines that come again, None when nothing is stored. `starts_unseen_after`:
     a first line later than that may not be the first; None when nothing is to be proven. `is_doubted`:
     there is a mark already for what may be missing before the next line.
+
+    The first line of a reading from `since` may be the rest of a line, with whatever a container printed
+    where a time should stand. The whole of that line was stored, and so was the line behind it. So a first
+    line that is not stored waits for the next one, and counts when that is not stored either: then the
+    log was turned over meanwhile, and the reading begins where a file does.
     """
 
     lines: LineReader
@@ -62,15 +76,33 @@ class Reading:
     starts_unseen_after: datetime | None
     is_doubted: bool
     _second: bytes = b""
+    _has_begun: bool = False
+    _first: bytes | None = None
 
     def took(self, size: int, *, waited_seconds: float) -> None:
         """Bytes have come, after so long a wait for them."""
         if self.doubt is not None:
             self.doubt.took(size, waited_seconds=waited_seconds)
 
-    def is_new(self, line: bytes) -> bool:
-        """Whether the line is not stored yet."""
-        return self.overlap is None or self.overlap.is_new(line)
+    def new_among(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Those lines that are to be stored, each looked at only when it is asked for."""
+        for line in lines:
+            is_new = self.overlap is None or self.overlap.is_new(line)
+            first, self._first = self._first, None
+            if first is not None and is_new:
+                yield first
+            is_first, self._has_begun = not self._has_begun, True
+            if is_new and is_first and self.since is not None:
+                self._first = line
+            elif is_new:
+                yield line
+
+    def end(self) -> End:
+        """What is left when nothing more comes: a line without its end, or the first one if it is the only one."""
+        left = list(self.new_among(self.lines.end()))
+        if self._first is not None:
+            left.append(self._first)
+        return End(tuple(left), self.is_unproven)
 
     def is_gap_before(self, line: bytes) -> bool:
         """Whether lines may be missing before this new line, and no mark says so yet."""
@@ -92,13 +124,9 @@ class Reading:
         return not self.is_doubted and self._is_unproven_at(None)
 
     def complain_of_strays(self) -> None:
-        """Raise when the kubelet put in a word of its own: then it broke off.
-
-        One line without a time is fine where the reading begins inside a line.
-        """
-        strays = self.lines.strays[1 if self.since is not None else 0 :]
-        if strays:
-            raise ClusterUnavailable(f"the log broke off: {strays[0]}")
+        """Raise when the kubelet put in a word of its own: then it broke off."""
+        if self.lines.strays:
+            raise ClusterUnavailable(f"the log broke off: {self.lines.strays[0]}")
 
     def _is_unproven_at(self, first_line_at: datetime | None) -> bool:
         if self.overlap is not None:

@@ -12,9 +12,10 @@ import structlog
 
 from proctor_operator.domain.errors import ClusterError, Expired, PartlyListed
 from proctor_operator.domain.naming import Namespace, Uid
-from proctor_operator.domain.objects import ObjectKey
+from proctor_operator.domain.objects import Illegible, ObjectKey
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import Change, Cluster, OwnObject
+from proctor_operator.ports.metrics import ClusterMetrics
 from proctor_operator.runtime.cache import ObjectCache, key_of
 from proctor_operator.runtime.findings import Findings
 from proctor_operator.runtime.informer import Informer
@@ -39,6 +40,8 @@ log = structlog.get_logger(__name__)
 class Resync:
     """Compares lists with the cache: what changed is looked at, what vanished is removed.
 
+    An object that cannot be read is passed over. It is there, so its last legible state stays in the cache.
+
     Jobs and pods are listed in every round. Objects of ours are many, and most are over: in most rounds
     only what became of them since the round before is read, from a history that no watch has a part in.
 
@@ -53,6 +56,7 @@ class Resync:
         cache: ObjectCache,
         informer: Informer,
         findings: Findings,
+        metrics: ClusterMetrics,
         random: Random,
         leading: asyncio.Event,
         every_seconds: float = LIST_EVERY_SECONDS,
@@ -61,6 +65,7 @@ class Resync:
         self._cache = cache
         self._informer = informer
         self._findings = findings
+        self._metrics = metrics
         self._random = random
         self._leading = leading
         self._every_seconds = every_seconds
@@ -109,9 +114,14 @@ class Resync:
         """Take in what became of objects of our kinds since the last round."""
 
         def saw(change: Change) -> None:
+            known = change.known
+            if isinstance(known, Illegible):
+                # If it has gone, the next whole list lacks it.
+                self._pass_over(known)
+                return
             take_in = self._informer.missed if change.is_gone else self._informer.saw
-            if take_in(change.known):
-                self._note(key_of(change.known).kind, change.known.uid)
+            if take_in(known):
+                self._note(key_of(known).kind, known.uid)
 
         try:
             refused = await _read(self._cluster.changed_own(self._cache.knows), saw)
@@ -124,15 +134,21 @@ class Resync:
         """List every object of our kinds; returns what was refused, of which nothing is removed."""
         before = self._cache.uids()
         seen: dict[ObjectKey, Uid] = {}
+        illegible: set[Uid] = set()
 
-        def saw(known: OwnObject) -> None:
+        def saw(known: OwnObject | Illegible) -> None:
+            if isinstance(known, Illegible):
+                illegible.add(known.uid)
+                self._pass_over(known)
+                return
             seen[key_of(known)] = known.uid
             if self._informer.saw(known):
                 self._note(key_of(known).kind, known.uid)
 
         refused = await _read(self._cluster.list_own(), saw)
         for key, uid in before.items():
-            is_there = seen.get(key) == uid or _leaves_out(refused, key.namespace)
+            is_seen = seen.get(key) == uid or uid in illegible
+            is_there = is_seen or _leaves_out(refused, key.namespace)
             if not is_there and self._cache.remove(key, uid):
                 self._note(key.kind, uid)
         self._rounds_to_a_list = 0 if refused is not None else ROUNDS_TO_A_WHOLE_LIST - 1
@@ -148,9 +164,11 @@ class Resync:
     async def _list_jobs(self) -> PartlyListed | None:
         before = {job.uid: job for job in self._cache.jobs()}
 
-        def saw(job: JobFacts) -> None:
+        def saw(job: JobFacts | Illegible) -> None:
             before.pop(job.uid, None)
-            if self._informer.saw_job(job):
+            if isinstance(job, Illegible):
+                self._pass_over(job)
+            elif self._informer.saw_job(job):
                 self._note("Job", job.uid)
 
         refused = await _read(self._cluster.list_jobs(), saw)
@@ -162,9 +180,11 @@ class Resync:
     async def _list_pods(self) -> PartlyListed | None:
         before = {pod.uid: pod for pod in self._cache.pods()}
 
-        def saw(pod: PodFacts) -> None:
+        def saw(pod: PodFacts | Illegible) -> None:
             before.pop(pod.uid, None)
-            if self._informer.saw_pod(pod):
+            if isinstance(pod, Illegible):
+                self._pass_over(pod)
+            elif self._informer.saw_pod(pod):
                 self._note("Pod", pod.uid)
 
         refused = await _read(self._cluster.list_pods(), saw)
@@ -172,6 +192,16 @@ class Resync:
             if not _leaves_out(refused, pod.namespace) and self._informer.missed_pod(pod):
                 self._note("Pod", pod.uid)
         return refused
+
+    def _pass_over(self, one: Illegible) -> None:
+        self._metrics.object_illegible(one.resource)
+        log.warning(
+            "Object cannot be read, passed over",
+            resource=one.resource,
+            name=one.name,
+            uid=one.uid,
+            error=one.why,
+        )
 
     def _note(self, kind: str, uid: Uid) -> None:
         """The first list has nothing to be compared with."""

@@ -65,15 +65,19 @@ class RunLog:
         async with self._lock:
             return await self._position(self._patient, source)
 
-    async def overlap(self, source: LogSource, since: datetime) -> Overlap:
-        """The stored lines of a source that a reading from `since` on brings again, and a few more."""
+    async def overlap(self, source: LogSource, since: datetime | None) -> Overlap:
+        """The stored lines of a source that a reading from `since` on brings again, and a few more.
+
+        None: that a reading of the whole file brings again.
+        """
         async with self._lock:
             position = await self._position(self._patient, source)
-            floor = since.replace(microsecond=0)
+            floor = since.replace(microsecond=0) if since is not None else None
             stored: list[bytes] = []
             for span in reversed(self._spans.get(source, ())):
                 # Times in spans are whole microseconds, those of lines are not.
-                if span.lines and span.last_at + timedelta(milliseconds=1) >= floor:
+                comes_again = floor is None or span.last_at + timedelta(milliseconds=1) >= floor
+                if span.lines and comes_again:
                     stored.extend(lines_of(await self._text(self._patient, span)))
             dropped = holes(self._spans.get(source, ()))
             return Overlap(stored, position.last_line, dropped)

@@ -90,6 +90,21 @@ async def test_what_happened_since_the_list_is_told_once(
     assert positions(server, OTHERS) == ["100", "100"]
 
 
+async def test_an_object_that_its_reader_fails_on_holds_up_no_other(
+    server: ApiServer, cluster: KubeCluster
+) -> None:
+    odd = manifest("odd", 101)
+    odd["metadata"]["creationTimestamp"] = "the day before yesterday"
+    server.happen(APPS, "MODIFIED", odd)
+    server.happen(APPS, "ADDED", manifest("next", 102))
+
+    told = [one.known async for one in cluster.changed_own(lambda *_: False)]
+
+    assert [type(one).__name__ for one in told] == ["Illegible", "ProcExecution"]
+    assert [one.name for one in told] == ["odd", "next"]
+    assert await changes(cluster) == []
+
+
 async def test_what_is_known_already_is_left_out_but_never_an_end(
     server: ApiServer, cluster: KubeCluster
 ) -> None:

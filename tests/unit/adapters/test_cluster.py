@@ -20,7 +20,7 @@ from proctor_operator.domain.conditions import ConditionType
 from proctor_operator.domain.errors import AlreadyExists, Conflict, NotFound, PartlyListed
 from proctor_operator.domain.execution import Phase, ProcExecution, ProcExecutionStatus
 from proctor_operator.domain.naming import Namespace, Uid
-from proctor_operator.domain.objects import UnreadableObject
+from proctor_operator.domain.objects import Illegible, UnreadableObject
 from proctor_operator.domain.occurrence import Claim
 from proctor_operator.domain.proc import Proc
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
@@ -288,6 +288,33 @@ async def test_lists_go_through_every_page_and_every_namespace(line: Line) -> No
         jobs_path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         assert (jobs_path, "proctor.dev/managed=true") in asked
         assert (f"/api/v1/namespaces/{namespace}/pods", "proctor.dev/managed=true") in asked
+
+
+async def test_an_object_that_its_reader_fails_on_is_named_among_the_others(line: Line) -> None:
+    for kind, path in (("pods", "/api/v1"), ("jobs", "/apis/batch/v1")):
+        for number in range(3):
+            name = f"x{number}"
+            status = {"phase": "Unheard", "conditions": [{"status": "True"}]} if number == 1 else {}
+            item = {"metadata": metadata(name), "status": status}
+            line.server.put(f"{path}/namespaces/apps/{kind}/{name}", item)
+    nobodys = {**metadata("x1"), "creationTimestamp": "the day before yesterday"}
+    line.server.put(f"{OURS}/procs/x1", {"metadata": nobodys, "spec": {}})
+    cluster = KubeCluster(line.client, (NAMESPACE,))
+
+    own = [one async for one in cluster.list_own()]
+    pods = [one async for one in cluster.list_pods()]
+    jobs = [one async for one in cluster.list_jobs()]
+
+    assert own == [Illegible("procs", "x1", own[0].uid, why_of(own[0]))]
+    assert "ValueError" in why_of(own[0])
+    for kind, found in (("pods", pods), ("jobs", jobs)):
+        assert [one.name for one in found] == ["x0", "x1", "x2"]
+        assert found[1] == Illegible(kind, "x1", found[1].uid, "KeyError: 'type'")
+
+
+def why_of(one: object) -> str:
+    assert isinstance(one, Illegible)
+    return one.why
 
 
 async def test_a_namespace_that_refuses_is_named_after_all_others_were_listed(line: Line) -> None:

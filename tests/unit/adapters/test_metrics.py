@@ -106,6 +106,7 @@ def test_everything_can_be_counted_and_read_back(metrics: PrometheusMetrics) -> 
     metrics.record_call("fetch_run", "ok", 0.1)
     metrics.watch_event("jobs")
     metrics.resync_finding("jobs")
+    metrics.object_illegible("jobs")
     metrics.kubernetes_event("sent")
     metrics.log_bytes_captured(10)
     metrics.log_lines_dropped(2)

@@ -55,6 +55,15 @@ def test_what_has_no_time_is_no_line() -> None:
     assert one.strays == ["rest of a long line"]
 
 
+@pytest.mark.parametrize("rest", [b"rest of a long line", b"", b"2099-99-01T00:00:00Z rest"])
+def test_the_rest_of_a_line_at_the_beginning_is_passed_over(rest: bytes) -> None:
+    one = LineReader(Redactor(()), may_begin_inside_a_line=True)
+
+    assert one.feed(rest[:3]) == []
+    assert one.feed(rest[3:] + b"\n" + STAMP + b"line\nno time\n") == [STAMP + b"line"]
+    assert one.strays == ["no time"]
+
+
 @pytest.mark.parametrize(
     "stamp",
     [

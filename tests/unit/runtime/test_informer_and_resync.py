@@ -58,6 +58,7 @@ class Station:
             cache=self.cache,
             informer=self.informer,
             findings=self.findings,
+            metrics=self.metrics,
             random=Random(1),
             leading=self.leading,
         )
@@ -418,6 +419,40 @@ def test_a_list_that_fails_removes_nothing(call: str) -> None:
         is_pod_kept = any(not one.is_gone for one in station.cache.pods_of(EXECUTION_UID))
         assert is_own_kept == (call == "list_own")
         assert is_pod_kept == (call == "list_own")
+
+    at(Station(cluster), script)
+
+
+def test_an_object_that_cannot_be_read_is_passed_over_and_not_taken_for_gone() -> None:
+    """Its reader fails on it: so did the whole process, before."""
+    cluster = FakeCluster(proc(), execution())
+    cluster.put_job(job())
+    cluster.put_pod(pod())
+    other = execution(name="other", uid=Uid("other"))
+
+    async def script(station: Station) -> None:
+        rounds = asyncio.create_task(station.resync.run())
+        await station.resync.has_listed.wait()
+        # In another state, so that what became of them is told of them too.
+        cluster.own[KEY] = execution(resource_version="20000")
+        cluster.own[key_of(other)] = other
+        cluster.illegible = {EXECUTION_UID, job().uid, pod().uid}
+        await asyncio.sleep(400)
+
+        assert station.cache.get(KEY) == execution()
+        assert [one.uid for one in station.cache.jobs()] == [job().uid]
+        assert not any(one.is_gone for one in station.cache.pods_of(EXECUTION_UID))
+        assert station.cache.get(key_of(other)) == other, "the list went on behind it"
+        assert set(station.metrics.illegible) == {"own", "jobs", "pods"}
+        assert station.resync.problem is None
+
+        cluster.jobs.clear()
+        cluster.pods.clear()
+        cluster.own.clear()
+        await asyncio.sleep(400)
+        assert station.cache.get(KEY) is None
+        assert [*station.cache.jobs()] == []
+        rounds.cancel()
 
     at(Station(cluster), script)
 

@@ -164,6 +164,227 @@ def test_a_run_that_was_seen_to_run_is_still_read_once_when_it_is_short() -> Non
     on_a_node(test)
 
 
+def test_an_answer_that_ends_in_the_middle_of_a_line_which_goes_on_loses_and_doubles_nothing() -> (
+    None
+):
+    async def test(scene: Scene) -> None:
+        scene.follow()
+        await scene.print_for(12)
+        scene.log.write_part(b"a long line")
+        await asyncio.sleep(1)
+        scene.log.end_answers()
+        await asyncio.sleep(8)
+        scene.log.write(b" and its rest")
+        await scene.print_for(3)
+
+        assert (await scene.end()).reason == "Captured"
+        assert scene.store.lines(KEY) == scene.log.printed
+
+    on_a_node(test)
+
+
+INSIDE_A_STAMP, INSIDE_A_TEXT, A_LINE = 10, 35, 38
+
+
+@pytest.mark.parametrize("size", [INSIDE_A_STAMP, INSIDE_A_TEXT, 3 * A_LINE + INSIDE_A_TEXT])
+@pytest.mark.parametrize("seconds", [5, 14])
+def test_a_kubelet_that_is_killed_while_it_gives_the_end_loses_nothing(
+    seconds: int, size: int
+) -> None:
+    async def test(scene: Scene) -> None:
+        scene.follow()
+        await scene.print_for(seconds)
+        scene.log.next_answer_is_cut_to = size
+
+        assert (await scene.end()).reason == "Captured"
+        assert scene.store.lines(KEY) == scene.log.printed
+
+    on_a_node(test)
+
+
+@pytest.mark.parametrize("size", [0, A_LINE + 1])
+@pytest.mark.parametrize("goes_on_for", [0, 20])
+def test_an_answer_that_ends_before_the_last_stored_line_is_no_sign_of_a_turned_log(
+    goes_on_for: int, size: int
+) -> None:
+    async def test(scene: Scene) -> None:
+        scene.follow()
+        await scene.print_for(14)
+        scene.log.next_answer_is_cut_to = size
+        scene.log.break_off()
+        await scene.print_for(goes_on_for)
+
+        assert (await scene.end()).reason == "Captured"
+        assert scene.store.lines(KEY) == scene.log.printed
+
+    on_a_node(test)
+
+
+@pytest.mark.parametrize("seconds", [3, 14])
+def test_a_last_line_without_its_end_is_whole(seconds: int) -> None:
+    async def test(scene: Scene) -> None:
+        scene.follow()
+        await scene.print_for(seconds)
+        scene.log.write_part(b"no new")
+        await asyncio.sleep(1)
+        scene.log.write_part(b"line")
+
+        assert (await scene.end()).reason == "Captured"
+        assert scene.store.lines(KEY) == scene.log.printed
+
+    on_a_node(test)
+
+
+def test_last_words_without_their_end_are_there_though_the_pod_is_gone() -> None:
+    async def test(scene: Scene) -> None:
+        await scene.print_for(3)
+        await scene.capture.attach(KEY, ALL, running("pod"))
+        del scene.node.logs["pod"]
+        await scene.print_for(5)
+        scene.log.write_part(b"last words")
+
+        assert (await scene.end()).reason == "Captured"
+        assert scene.store.lines(KEY) == scene.log.printed
+
+    on_a_node(test)
+
+
+def test_last_words_are_not_taken_twice_by_two_operators() -> None:
+    async def test(scene: Scene) -> None:
+        scene.follow()
+        await scene.print_for(12)
+        rival = scene.process()
+        await rival.attach(KEY, ALL, running("pod"))
+        await asyncio.sleep(1)
+        log = scene.node.logs.pop("pod")
+        log.write_part(b"last words")
+        log.end()
+        await asyncio.sleep(1)
+        pod = ended("pod", scene.clock.now())
+        rival.learn(KEY.uid, [pod])
+        await rival.finish(KEY, ALL, [pod])
+
+        await scene.end()
+
+        assert scene.store.lines(KEY) == scene.log.printed
+        await rival.stop()
+
+    on_a_node(test)
+
+
+FORGED = (b"2099-01-01T00:00:00Z later", b"1999-01-01T00:00:00Z earlier", b"no time")
+
+
+@pytest.mark.parametrize("rest", FORGED)
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_line_whose_rest_looks_like_a_line_with_a_time_hides_and_forges_nothing(
+    rest: bytes, *, follows: bool
+) -> None:
+    async def test(scene: Scene) -> None:
+        scene.node.can_follow = follows
+        scene.follow()
+        await scene.print_for(20)
+        scene.log.write_part(b"x" * 100)
+        await asyncio.sleep(1)
+        scene.log.write(rest)
+        await asyncio.sleep(1.2)
+        scene.log.write(b"the last one before a break")
+        await asyncio.sleep(20)
+        scene.log.break_off()
+        await scene.print_for(30)
+        scene.log.break_off()
+        await scene.print_for(30)
+
+        assert (await scene.end()).reason == "Captured"
+        assert scene.store.lines(KEY) == scene.log.printed
+
+    on_a_node(test)
+
+
+@pytest.mark.parametrize("rest", FORGED)
+def test_such_a_rest_at_the_beginning_of_the_last_reading_is_no_line_either(rest: bytes) -> None:
+    async def test(scene: Scene) -> None:
+        scene.follow()
+        await scene.print_for(20)
+        scene.log.write_part(b"x" * 100)
+        await asyncio.sleep(1)
+        scene.log.write(rest)
+        await asyncio.sleep(1.2)
+        scene.log.write(b"the last one")
+
+        assert (await scene.end()).reason == "Captured"
+        assert scene.store.lines(KEY) == scene.log.printed
+
+    on_a_node(test)
+
+
+def test_of_a_turned_log_its_first_line_is_kept_and_the_turn_is_told() -> None:
+    async def test(scene: Scene) -> None:
+        scene.follow()
+        await scene.print_for(14)
+        scene.node.is_away = True
+        scene.log.break_off()
+        await scene.print_for(3)
+        scene.log.turn_over()
+        scene.log.write(b"the first of the new file", b"the second")
+        await asyncio.sleep(10)
+        scene.node.is_away = False
+        await asyncio.sleep(10)
+
+        assert (await scene.end()).reason == "MayBeIncomplete"
+        assert scene.store.lines(KEY)[-2:] == [b"the first of the new file", b"the second"]
+
+    on_a_node(test)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_only_lines_of_a_turned_log_are_kept(count: int) -> None:
+    async def test(scene: Scene) -> None:
+        scene.follow()
+        await scene.print_for(14)
+        scene.node.is_away = True
+        scene.log.break_off()
+        scene.log.turn_over()
+        only = [b"only %d" % number for number in range(count)]
+        scene.log.write(*only)
+        scene.node.is_away = False
+
+        assert (await scene.end()).reason == "MayBeIncomplete"
+        assert scene.store.lines(KEY) == [*scene.log.printed[:56], *only]
+
+    on_a_node(test)
+
+
+def test_a_node_whose_clock_was_far_ahead_hides_nothing_when_it_is_set_back() -> None:
+    async def test(scene: Scene) -> None:
+        scene.log.clock_is_ahead_by = timedelta(hours=1)
+        scene.follow()
+        await scene.print_for(14)
+        scene.log.break_off()
+        scene.log.clock_is_ahead_by = timedelta(0)
+        await scene.print_for(14)
+
+        assert (await scene.end()).reason == "Captured"
+        assert scene.store.lines(KEY) == scene.log.printed
+
+    on_a_node(test)
+
+
+def test_a_word_of_the_kubelets_at_the_end_of_the_last_reading_is_not_taken_for_the_end() -> None:
+    async def test(scene: Scene) -> None:
+        scene.follow()
+        await scene.print_for(14)
+        scene.log.last_word = b"failed to read the log: input/output error"
+
+        summary = await scene.end()
+
+        assert not summary.is_complete
+        assert "input/output error" in summary.message
+        assert scene.store.lines(KEY) == scene.log.printed
+
+    on_a_node(test)
+
+
 def test_a_run_that_prints_nothing_leaves_no_chunk() -> None:
     async def test(scene: Scene) -> None:
         summary = await scene.end()
@@ -227,7 +448,10 @@ def test_a_log_that_was_turned_over_while_nobody_read_says_so_and_goes_on() -> N
     on_a_node(test)
 
 
-def test_a_log_that_went_with_a_turn_while_it_was_silent_is_not_taken_for_whole() -> None:
+@pytest.mark.parametrize("seconds", [0, 10])
+def test_a_log_that_went_with_a_turn_while_it_was_silent_is_not_taken_for_whole(
+    seconds: int,
+) -> None:
     async def test(scene: Scene) -> None:
         scene.follow()
         await scene.print_for(14)
@@ -236,7 +460,7 @@ def test_a_log_that_went_with_a_turn_while_it_was_silent_is_not_taken_for_whole(
         await scene.print_for(1)
         scene.log.turn_over()
         scene.node.is_away = False
-
+        await asyncio.sleep(seconds)
         assert (await scene.end()).reason == "MayBeIncomplete"
 
     on_a_node(test)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from proctor_operator.adapters.kube.client import KubeClient, Resource
+from proctor_operator.adapters.kube.legible import read_if_legible
 from proctor_operator.domain.errors import Expired, Forbidden, PartlyListed
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.domain.naming import Namespace, Uid
@@ -92,7 +93,7 @@ class Changes:
                 uid, version = Uid(metadata["uid"]), metadata["resourceVersion"]
                 is_gone = type_ == "DELETED"
                 if is_gone or not knows(uid, version):
-                    change = Change(self._readers[resource](manifest), is_gone=is_gone)
-                    piece.changes[uid] = change
+                    known = read_if_legible(resource.plural, self._readers[resource], manifest)
+                    piece.changes[uid] = Change(known, is_gone=is_gone)
                 piece.position = version
         return piece

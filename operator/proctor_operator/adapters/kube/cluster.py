@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from proctor_operator.adapters.kube.changes import Changes
 from proctor_operator.adapters.kube.client import KubeClient, Resource
+from proctor_operator.adapters.kube.legible import read_if_legible
 from proctor_operator.adapters.kube.mapping import (
     dump_activity,
     dump_conditions,
@@ -38,7 +39,7 @@ from proctor_operator.domain.naming import (
     Namespace,
     Uid,
 )
-from proctor_operator.domain.objects import Kind, UnreadableObject
+from proctor_operator.domain.objects import Illegible, Kind, UnreadableObject
 from proctor_operator.domain.proc import Proc, ProcActivity
 from proctor_operator.domain.schedule import ProcSchedule, ProcScheduleStatus
 from proctor_operator.domain.workload import JobFacts, PodFacts
@@ -99,7 +100,7 @@ class KubeCluster:
         answer = await self._client.get(POD_RESOURCE, namespace, labelSelector=selector)
         return tuple(read_pod(item) for item in answer["items"])
 
-    async def list_own(self) -> AsyncIterator[OwnObject]:
+    async def list_own(self) -> AsyncIterator[OwnObject | Illegible]:
         """See the port."""
         await self._changes.begin_anew()
         async for one in self._list(_OWN_READERS):
@@ -109,26 +110,26 @@ class KubeCluster:
         """See the port."""
         return self._changes.read(knows)
 
-    async def list_jobs(self) -> AsyncIterator[JobFacts]:
+    async def list_jobs(self) -> AsyncIterator[JobFacts | Illegible]:
         """See the port."""
         async for one in self._list({JOB_RESOURCE: read_job}, labelSelector=_MANAGED):
             yield one
 
-    async def list_pods(self) -> AsyncIterator[PodFacts]:
+    async def list_pods(self) -> AsyncIterator[PodFacts | Illegible]:
         """See the port."""
         async for one in self._list({POD_RESOURCE: read_pod}, labelSelector=_MANAGED):
             yield one
 
     async def _list(
         self, readers: Mapping[Resource, Callable[[JsonObject], Listed]], **query: str
-    ) -> AsyncIterator[Listed]:
+    ) -> AsyncIterator[Listed | Illegible]:
         """Everything there is; a namespace that refuses holds up no other (I11)."""
         refused: dict[Namespace | None, Forbidden] = {}
         for namespace in self._namespaces:
             for resource, read in readers.items():
                 try:
                     async for item in self._client.pages(resource, namespace, **query):
-                        yield read(item)
+                        yield read_if_legible(resource.plural, read, item)
                 except Forbidden as error:
                     refused[namespace] = error
         if refused:

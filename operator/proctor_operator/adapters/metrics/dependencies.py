@@ -28,6 +28,11 @@ class ClusterSeries:
             "Changes that a list found and no watch told of",
             "kind",
         )
+        self._illegible = series.counter(
+            "proctor_resync_illegible_total",
+            "Objects that a list passed over because they cannot be read",
+            "resource",
+        )
         self._events = series.counter(
             "proctor_kubernetes_events_total", "Kubernetes Events for people", "result"
         )
@@ -43,6 +48,10 @@ class ClusterSeries:
     def resync_finding(self, kind: str) -> None:
         """See the port."""
         self._findings.labels(kind).inc()
+
+    def object_illegible(self, resource: str) -> None:
+        """See the port."""
+        self._illegible.labels(resource).inc()
 
     def kubernetes_event(self, result: str) -> None:
         """See the port."""
