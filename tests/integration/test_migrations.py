@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from localpostgres.fixtures import LocalDatabase
 from localpostgres.samples import JOB, CountedCalls, SystemClock, run_outcome, run_request
-from localpostgres.server import RUNTIME, LocalPostgres
+from localpostgres.server import OWNER, RUNTIME, LocalPostgres
 from proctor_operator.adapters.postgres import migrate as migrate_module
 from proctor_operator.adapters.postgres.faults import translate
 from proctor_operator.adapters.postgres.migrate import MigrationLimits, migrate
@@ -242,6 +242,50 @@ async def test_rows_are_taken_while_upkeep_makes_their_partition(database: Local
     await connection.close()
     assert left == 0
     assert all(isinstance(refusal, RecordUnavailable) for refusal in refusals)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP"])
+async def test_a_database_that_cannot_hold_every_character_is_refused(
+    postgres_server: LocalPostgres, empty_database: LocalDatabase, encoding: str
+) -> None:
+    database = with_encoding(postgres_server, empty_database, encoding)
+
+    with pytest.raises(RecordRejected, match=f"encoded in {encoding}.* ENCODING 'UTF8'"):
+        await migrate(database.options(database.owner_dsn))
+
+    assert database.query("SELECT to_regnamespace('proctor')::text") == [(None,)]
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII"])
+async def test_a_database_that_is_taken_holds_every_character(
+    postgres_server: LocalPostgres,
+    empty_database: LocalDatabase,
+    calls: CountedCalls,
+    encoding: str,
+) -> None:
+    database = with_encoding(postgres_server, empty_database, encoding)
+    await migrate(database.options(database.owner_dsn))
+    request = run_request(reason="日本 → 🎉", arguments={"é": ["日本 → 🎉"]})
+    outcome = run_outcome(message="→" * 300, result="日本 → 🎉")
+
+    async with RecordPool(database.options(), calls, SystemClock()) as pool:
+        records = PostgresRecords(pool)
+        await records.record_run(request)
+        await records.record_outcome(request.key, JOB, outcome)
+        stored = await records.fetch_run(request.key)
+
+    assert stored is not None
+    assert (stored.request, stored.outcome) == (request, outcome)
+
+
+def with_encoding(server: LocalPostgres, database: LocalDatabase, encoding: str) -> LocalDatabase:
+    """The same database, empty, made anew with this encoding."""
+    server.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
+    server.execute(
+        f"CREATE DATABASE {database.name} OWNER {OWNER} TEMPLATE template0 "
+        f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    return database
 
 
 async def test_a_run_time_role_that_does_not_exist_is_named(database: LocalDatabase) -> None:
