@@ -15,7 +15,7 @@
         │   ├── Rejected            the object itself is refused (422, 400)
         │   ├── Expired             the history asked for is not kept any more (410): list again
         │   └── ClusterUnavailable  429, 5xx, timeouts, refused connections
-        ├── PartlyListed        some namespaces may not be listed; all others were
+        ├── PartlyListed        some namespaces may not be listed, or hold what cannot be read; all others were
         ├── RecordUnavailable   PostgreSQL is away or did not answer in time
         ├── RecordRejected      the row itself is refused, or the run is not in the record
         └── PluginBroken        a plugin cannot be loaded, fails, hangs or talks nonsense
@@ -114,9 +114,12 @@ class ClusterUnavailable(ClusterError):
 
 
 class PartlyListed(Fault):
-    """A list came to its end without some namespaces, which are refused; None is the whole cluster."""
+    """A list came to its end without some namespaces; None is the whole cluster.
 
-    def __init__(self, refused: Mapping[Namespace | None, Forbidden]) -> None:
+    They are refused, or there is something in them that nobody can read.
+    """
+
+    def __init__(self, refused: Mapping[Namespace | None, ClusterError]) -> None:
         said = [str(error) for error in refused.values()]
         rest = len(said) - _REFUSALS_IN_FULL
         more = [f"and {rest} more"] if rest > 0 else []

@@ -80,7 +80,8 @@ class Cluster(Protocol):
     def list_own(self) -> AsyncIterator[OwnObject]:
         """List every object of our kinds in the watched namespaces, page by page.
 
-        Raises `PartlyListed` at the end, when some of them refused; so do the lists below.
+        Raises `PartlyListed` at the end, when some of them refused or hold what nobody can read; so do the
+        lists below.
         """
         ...
 

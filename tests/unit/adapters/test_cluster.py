@@ -310,6 +310,23 @@ async def test_a_namespace_that_refuses_is_named_after_all_others_were_listed(li
     assert not partly.value.leaves_out(NAMESPACE)
 
 
+async def test_what_nobody_can_read_holds_up_no_other_and_of_its_namespace_nothing_is_concluded(
+    line: Line,
+) -> None:
+    odd = {"metadata": {**metadata("odd"), "ownerReferences": "SECRET"}}
+    beside = {"metadata": {**metadata("beside"), "namespace": "theirs"}}
+    for one in (odd, {"metadata": metadata("j")}, beside):
+        line.server.put(f"/apis/batch/v1/jobs/{one['metadata']['name']}", one)
+    jobs = KubeCluster(line.client, ()).list_jobs()
+
+    assert [(await anext(jobs)).name for _ in range(2)] == ["j", "beside"]
+    with pytest.raises(PartlyListed) as partly:
+        await anext(jobs)
+    assert str(partly.value) == "jobs apps/odd cannot be read: AttributeError"
+    assert partly.value.leaves_out(NAMESPACE)
+    assert not partly.value.leaves_out(Namespace("theirs"))
+
+
 async def test_without_namespaces_the_whole_cluster_is_listed(line: Line) -> None:
     cluster = KubeCluster(line.client, ())
 

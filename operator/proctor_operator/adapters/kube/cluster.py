@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from proctor_operator.adapters.kube.changes import Changes
 from proctor_operator.adapters.kube.client import KubeClient, Resource
 from proctor_operator.adapters.kube.mapping import (
+    UNREADABLE,
     dump_activity,
     dump_conditions,
     read_execution,
@@ -18,6 +19,7 @@ from proctor_operator.adapters.kube.mapping import (
 from proctor_operator.adapters.kube.workloads import read_job, read_pod
 from proctor_operator.domain.conditions import MESSAGE_LIMIT_BYTES, Condition, shorten
 from proctor_operator.domain.errors import (
+    ClusterError,
     Conflict,
     Forbidden,
     NotFound,
@@ -122,13 +124,20 @@ class KubeCluster:
     async def _list(
         self, readers: Mapping[Resource, Callable[[JsonObject], Listed]], **query: str
     ) -> AsyncIterator[Listed]:
-        """Everything there is; a namespace that refuses holds up no other (I11)."""
-        refused: dict[Namespace | None, Forbidden] = {}
+        """Everything there is; a namespace that refuses holds up no other (I11), nor what nobody can read."""
+        refused: dict[Namespace | None, ClusterError] = {}
         for namespace in self._namespaces:
             for resource, read in readers.items():
                 try:
                     async for item in self._client.pages(resource, namespace, **query):
-                        yield read(item)
+                        try:
+                            found = read(item)
+                        except UNREADABLE as error:
+                            refused[Namespace(item["metadata"]["namespace"])] = _odd(
+                                resource, item, error
+                            )
+                            continue
+                        yield found
                 except Forbidden as error:
                     refused[namespace] = error
         if refused:
@@ -250,6 +259,13 @@ class KubeCluster:
         except Rejected as error:
             message = f"{name} is another one, or its finalizers changed: {error}"
             raise Conflict(message, status=409) from error
+
+
+def _odd(resource: Resource, item: JsonObject, error: Exception) -> ClusterError:
+    """Without the words of the error, which may quote what stands there."""
+    metadata = item["metadata"]
+    where = f"{resource.plural} {metadata['namespace']}/{metadata['name']}"
+    return ClusterError(f"{where} cannot be read: {type(error).__name__}")
 
 
 def _take_off_our_finalizer(uid: Uid, finalizers: tuple[str, ...]) -> list[JsonObject]:

@@ -19,7 +19,7 @@ import aiohttp
 import orjson
 
 from proctor_operator.adapters.kube.answers import read_json
-from proctor_operator.domain.errors import Unreadable
+from proctor_operator.adapters.kube.mapping import UNREADABLE
 
 Handle = Callable[[Mapping[str, Any]], None]
 """Takes one watch event, `type` and `object`; of a list the type is None. It must not wait for anything."""
@@ -27,14 +27,6 @@ Handle = Callable[[Mapping[str, Any]], None]
 _CHANGES: Final = ("ADDED", "MODIFIED", "DELETED")
 _AT_A_STRETCH: Final = 25
 """So many objects are read before everything else gets its turn."""
-_UNREADABLE: Final = (
-    ArithmeticError,
-    AttributeError,
-    KeyError,
-    TypeError,
-    ValueError,
-    Unreadable,
-)
 
 
 def divert_events(handles: Mapping[str, Handle]) -> aiohttp.ClientMiddlewareType:
@@ -95,7 +87,7 @@ class DivertedStream:
                 return None
             version: str = event["object"]["metadata"]["resourceVersion"]
             self._handle(event)
-        except _UNREADABLE:
+        except UNREADABLE:
             return None
         return version
 
@@ -116,7 +108,7 @@ class DivertedPage:
         try:
             page = read_json(answer)
             items = page["items"]
-        except _UNREADABLE:
+        except UNREADABLE:
             return answer
         del answer
         page["items"] = kept = []
@@ -130,7 +122,7 @@ class DivertedPage:
     def _taken(self, item: Mapping[str, Any]) -> bool:
         try:
             self._handle({"type": None, "object": item})
-        except _UNREADABLE:
+        except UNREADABLE:
             return False
         return True
 

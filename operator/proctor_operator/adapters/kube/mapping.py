@@ -29,6 +29,17 @@ ValueT = TypeVar("ValueT")
 StatusT = TypeVar("StatusT", ProcExecutionStatus, ProcScheduleStatus)
 
 
+UNREADABLE: Final = (
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    Unreadable,
+)
+"""What the functions here raise for an object that is none of Kubernetes' as we know it."""
+
+
 def read_proc(manifest: Manifest) -> Proc | UnreadableObject:
     """Read a Proc; what does not parse comes back as what can be said about it."""
     return _readable(Kind.PROC, manifest, _proc)
