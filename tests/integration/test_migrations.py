@@ -209,6 +209,26 @@ async def test_a_month_that_lies_in_a_partition_of_an_administrator_holds_up_no_
     assert await partition_of(database, "theirs") == "proctor.theirs"
 
 
+async def test_a_month_that_was_detached_and_kept_is_made_anew_when_a_run_of_it_comes(
+    database: LocalDatabase,
+) -> None:
+    connection = await asyncpg.connect(database.owner_dsn)
+    old = await connection.fetchval("SELECT now() - interval '70 days'")
+    await insert(database, old, "archived")
+    owner = database.options(database.owner_dsn)
+    await migrate(owner)
+    archive = f"executions_{old:%Y_%m}"
+    await connection.execute(f"ALTER TABLE proctor.executions DETACH PARTITION proctor.{archive}")
+    await insert(database, old, "late")
+
+    made = (await migrate(owner)).partitions_created
+
+    assert made == (f"{archive}_2",)
+    assert await partition_of(database, "late") == f"proctor.{archive}_2"
+    assert await connection.fetchval(f"SELECT uid FROM proctor.{archive}") == "archived"
+    await connection.close()
+
+
 async def test_upkeep_makes_up_for_months_that_it_missed(database: LocalDatabase) -> None:
     connection = await asyncpg.connect(database.owner_dsn)
     missed = await connection.fetchval("SELECT now() - interval '70 days'")

@@ -84,8 +84,8 @@ async def keep_partitions(
     created = []
     for month in sorted(wanted):
         for table in PARTITIONED:
-            name = f"{table}_{month:%Y_%m}"
             if not any(one.overlaps(month) for one in existing.get(table, ())):
+                name = await _free_name(connection, f"{table}_{month:%Y_%m}")
                 await _create(connection, table, name, month)
                 created.append(name)
     return tuple(created)
@@ -112,6 +112,14 @@ async def _existing(
     for row in await connection.fetch(PARTITIONS):
         found.setdefault(row["parent"], []).append(_Partition(row["first"], row["after"]))
     return found
+
+
+async def _free_name(connection: asyncpg.Connection, wanted: str) -> str:
+    """An administrator may have detached a month to keep it elsewhere, and left it under its name."""
+    name, number = wanted, 2
+    while await connection.fetchval("SELECT to_regclass($1)", f"proctor.{name}") is not None:
+        name, number = f"{wanted}_{number}", number + 1
+    return name
 
 
 async def _create(connection: asyncpg.Connection, table: str, name: str, month: dt.date) -> None:
