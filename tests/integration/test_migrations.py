@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from localpostgres.fixtures import LocalDatabase
 from localpostgres.samples import JOB, CountedCalls, SystemClock, run_outcome, run_request
-from localpostgres.server import RUNTIME, LocalPostgres
+from localpostgres.server import OWNER, RUNTIME, LocalPostgres
 from proctor_operator.adapters.postgres import migrate as migrate_module
 from proctor_operator.adapters.postgres.faults import translate
 from proctor_operator.adapters.postgres.migrate import MigrationLimits, migrate
@@ -209,6 +209,26 @@ async def test_a_month_that_lies_in_a_partition_of_an_administrator_holds_up_no_
     assert await partition_of(database, "theirs") == "proctor.theirs"
 
 
+async def test_a_month_that_was_detached_and_kept_is_made_anew_when_a_run_of_it_comes(
+    database: LocalDatabase,
+) -> None:
+    connection = await asyncpg.connect(database.owner_dsn)
+    old = await connection.fetchval("SELECT now() - interval '70 days'")
+    await insert(database, old, "archived")
+    owner = database.options(database.owner_dsn)
+    await migrate(owner)
+    archive = f"executions_{old:%Y_%m}"
+    await connection.execute(f"ALTER TABLE proctor.executions DETACH PARTITION proctor.{archive}")
+    await insert(database, old, "late")
+
+    made = (await migrate(owner)).partitions_created
+
+    assert made == (f"{archive}_2",)
+    assert await partition_of(database, "late") == f"proctor.{archive}_2"
+    assert await connection.fetchval(f"SELECT uid FROM proctor.{archive}") == "archived"
+    await connection.close()
+
+
 async def test_upkeep_makes_up_for_months_that_it_missed(database: LocalDatabase) -> None:
     connection = await asyncpg.connect(database.owner_dsn)
     missed = await connection.fetchval("SELECT now() - interval '70 days'")
@@ -242,6 +262,50 @@ async def test_rows_are_taken_while_upkeep_makes_their_partition(database: Local
     await connection.close()
     assert left == 0
     assert all(isinstance(refusal, RecordUnavailable) for refusal in refusals)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP"])
+async def test_a_database_that_cannot_hold_every_character_is_refused(
+    postgres_server: LocalPostgres, empty_database: LocalDatabase, encoding: str
+) -> None:
+    database = with_encoding(postgres_server, empty_database, encoding)
+
+    with pytest.raises(RecordRejected, match=f"encoded in {encoding}.* ENCODING 'UTF8'"):
+        await migrate(database.options(database.owner_dsn))
+
+    assert database.query("SELECT to_regnamespace('proctor')::text") == [(None,)]
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII"])
+async def test_a_database_that_is_taken_holds_every_character(
+    postgres_server: LocalPostgres,
+    empty_database: LocalDatabase,
+    calls: CountedCalls,
+    encoding: str,
+) -> None:
+    database = with_encoding(postgres_server, empty_database, encoding)
+    await migrate(database.options(database.owner_dsn))
+    request = run_request(reason="日本 → 🎉", arguments={"é": ["日本 → 🎉"]})
+    outcome = run_outcome(message="→" * 300, result="日本 → 🎉")
+
+    async with RecordPool(database.options(), calls, SystemClock()) as pool:
+        records = PostgresRecords(pool)
+        await records.record_run(request)
+        await records.record_outcome(request.key, JOB, outcome)
+        stored = await records.fetch_run(request.key)
+
+    assert stored is not None
+    assert (stored.request, stored.outcome) == (request, outcome)
+
+
+def with_encoding(server: LocalPostgres, database: LocalDatabase, encoding: str) -> LocalDatabase:
+    """The same database, empty, made anew with this encoding."""
+    server.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
+    server.execute(
+        f"CREATE DATABASE {database.name} OWNER {OWNER} TEMPLATE template0 "
+        f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    return database
 
 
 async def test_a_run_time_role_that_does_not_exist_is_named(database: LocalDatabase) -> None:

@@ -47,7 +47,34 @@ def test_values_nested_deeper_than_any_parser_follows_stop_nobody(
     operator.wait_for_phase("deep-2", "Succeeded")
 
 
-def lingering_pod() -> Manifest:
+def test_a_pod_whose_node_reports_nonsense_stops_nobody(operator: RunningOperator) -> None:
+    operator.apply(proc("sober"))
+    times: Manifest
+    for number, times in enumerate(({}, {"startedAt": "0000-01-01T00:00:00Z"})):
+        container = {
+            "name": "proc",
+            "image": IMAGE,
+            "imageID": "",
+            "ready": True,
+            "restartCount": 0,
+        }
+        reported = {
+            "phase": "Daydreaming",
+            "containerStatuses": [{**container, "state": {"running": times}}],
+        }
+        operator.apply(lingering_pod(f"odd-{number}"))
+        patch = json.dumps({"status": reported})
+        operator.kubectl("patch", f"pod/odd-{number}", "--subresource=status", f"--patch={patch}")
+
+    operator.stop()
+    operator.start()
+    operator.apply(execution("sober-1", of="sober"))
+    report_ended(operator, pod_of(operator, "sober-1"))
+
+    operator.wait_for_phase("sober-1", "Succeeded")
+
+
+def lingering_pod(name: str = "lingering") -> Manifest:
     """One that is on a node, so that the kubelet is to end it; that nobody has ever seen the node is fine."""
     container = {
         "name": "proc",
@@ -62,7 +89,7 @@ def lingering_pod() -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "lingering", "labels": {"proctor.dev/managed": "true"}},
+        "metadata": {"name": name, "labels": {"proctor.dev/managed": "true"}},
         "spec": {
             "nodeName": "nowhere",
             "terminationGracePeriodSeconds": THIRTY_THOUSAND_YEARS,

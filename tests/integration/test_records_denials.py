@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from harness.operator_process import command, write_config
 from localpostgres.fixtures import LocalDatabase
 from localpostgres.samples import CREATED, CountedCalls, SystemClock
-from proctor_operator.adapters.postgres.denials import PostgresDenials
+from proctor_operator.adapters.postgres.denials import (
+    DENIAL_COLUMNS,
+    INSERT,
+    PostgresDenials,
+    denial_values,
+)
 from proctor_operator.adapters.postgres.pool import RecordPool
 from proctor_operator.domain.admission import ReviewUid
 from proctor_operator.domain.denial import Denial
@@ -54,6 +61,30 @@ async def test_a_denial_told_twice_is_kept_once_whatever_the_clock_said(
             await denials.record_denial(replace(DENIAL, denied_at=moment))
 
         assert await denials.list_denials(DenialFilter()) == (DENIAL,)
+
+
+async def test_what_a_denial_costs_does_not_grow_with_those_of_the_day(
+    database: LocalDatabase,
+) -> None:
+    columns = ", ".join(DENIAL_COLUMNS)
+    flood = f"""
+    INSERT INTO proctor.denials ({columns})
+    SELECT now() - number * interval '1 second', gen_random_uuid()::text, 'CREATE', 'procexecutions',
+           'apps', 'grow', 'grow-disk', 'eve', '', '[]', 'NotPermitted', ''
+    FROM generate_series(1, 80000) AS number
+    """
+    database.query(flood)
+    database.query("ANALYZE proctor.denials")
+    connection = await asyncpg.connect(database.runtime_dsn)
+    try:
+        values = denial_values(replace(DENIAL, denied_at=SystemClock().now()))
+        (plan,) = json.loads(
+            await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {INSERT}", *values)
+        )
+    finally:
+        await connection.close()
+
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 100
 
 
 @pytest.mark.parametrize(

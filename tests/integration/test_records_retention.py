@@ -37,6 +37,7 @@ from proctor_operator.domain.run import RunKey, RunRequest
 from proctor_operator.ports.records import RunFilter
 
 NOW = SystemClock().now()
+FAR_AWAY = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 UNENDED = "it holds 1 run without an outcome"
 
 
@@ -262,6 +263,48 @@ async def test_partitions_under_names_of_an_administrator_go_by_their_bounds(
     removed = await keeper.remove(record_days=400, log_days=90)
 
     assert set(removed.partitions) == {f'odd " {table}' for table in PARTITIONED}
+
+
+@pytest.mark.parametrize("beginning", ["MINVALUE", "'-infinity'", "'0044-03-15 00:00:00+00 BC'"])
+async def test_what_has_not_ended_stays_in_a_partition_that_has_no_beginning_for_us(
+    keeper: Keeper, beginning: str
+) -> None:
+    for table in PARTITIONED:
+        keeper.database.query(
+            f"""CREATE TABLE proctor.old_{table} PARTITION OF proctor.{table}
+            FOR VALUES FROM ({beginning}) TO ('2003-01-01+00')"""
+        )
+        keeper.database.query(f"ALTER TABLE proctor.old_{table} OWNER TO proctor_owner")
+    running = await keeper.run_of(dt.datetime(2002, 5, 5, tzinfo=dt.UTC), has_ended=False)
+
+    removed = await keeper.remove(record_days=400, log_days=90)
+
+    assert {one.table for one in removed.kept} == {f"old_{table}" for table in PARTITIONED}
+    assert await keeper.is_kept(running) == (True, True)
+
+    await keeper.records.record_outcome(running.key, JOB, run_outcome())
+    removed = await keeper.remove(record_days=400, log_days=90)
+    assert set(removed.partitions) == {f"old_{table}" for table in PARTITIONED}
+
+
+@pytest.mark.parametrize("end", ["MAXVALUE", "'infinity'", "'20000-01-01+00'"])
+async def test_a_partition_that_ends_beyond_our_calendar_takes_all_that_is_to_come(
+    keeper: Keeper, end: str
+) -> None:
+    for table in PARTITIONED:
+        keeper.database.query(
+            f"""CREATE TABLE proctor.all_{table} PARTITION OF proctor.{table}
+            FOR VALUES FROM ('2100-01-01+00') TO ({end})"""
+        )
+        keeper.database.query(f"ALTER TABLE proctor.all_{table} OWNER TO proctor_owner")
+
+    assert await keeper.records.months_ahead() == 3
+    made = await keeper.upkeep(
+        also_months=[FAR_AWAY - dt.timedelta(days=1), FAR_AWAY],
+        retention=Retention(400, 90),
+    )
+
+    assert set(made.partitions_created) == {f"{table}_2099_12" for table in PARTITIONED}
 
 
 async def test_the_operator_can_tell_how_far_ahead_partitions_are(keeper: Keeper) -> None:

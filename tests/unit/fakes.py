@@ -290,7 +290,7 @@ class FakeCluster:
 
     def _legible(self, resource: str, one: Placed) -> Placed | Illegible:
         if one.uid in self.illegible:
-            return Illegible(resource, one.name, one.uid, "KeyError: 'spec'")
+            return Illegible(resource, one.name, one.uid, "KeyError")
         return one
 
     def _refuse(self) -> None:

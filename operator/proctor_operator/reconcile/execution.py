@@ -67,6 +67,7 @@ from proctor_operator.reconcile.status import (
     held_up_status,
     is_finished,
     looked_at_again,
+    over_since,
     pending_status,
     shows_the_same,
 )
@@ -128,7 +129,7 @@ def _release(observed: ObservedExecution, now: datetime) -> Action | Rest:
 
 def _seconds_until_release(observed: ObservedExecution, job: JobFacts, now: datetime) -> float:
     """Nobody waits for the release of a Job that stays; for one that is to go, somebody does."""
-    ended_at = observed.execution.status.completion_time
+    ended_at = over_since(observed.execution.status)
     if ended_at is None or job.is_being_deleted or observed.execution.is_being_deleted:
         return 0.0
     return observed.policy.release_after_seconds - (now - ended_at).total_seconds()

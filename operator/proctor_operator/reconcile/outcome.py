@@ -182,16 +182,19 @@ def _outcome(
         ended_at=at,
         attempts=max(attempts or 0, len(observed.attempt_pods)),
     )
-    masks = observed.pinned.logs.mask if observed.pinned else ()
+    masks = observed.pinned.logs.mask if observed.pinned else None
     log = observed.log if isinstance(observed.log, LogSummary) else None
     return with_output(outcome, masks, log, pod=pod)
 
 
 def with_output(
-    outcome: Outcome, masks: tuple[str, ...], log: LogSummary | None, *, pod: PodFacts | None
+    outcome: Outcome, masks: tuple[str, ...] | None, log: LogSummary | None, *, pod: PodFacts | None
 ) -> Outcome:
-    """Add what became of the output; the termination message may be the end of it, and is masked like it."""
-    result = outcome.result
+    """Add what became of the output; the termination message may be the end of it, and is masked like it.
+
+    Masks are None where nobody knows what the proc wanted blanked: then it is left out, as the output is.
+    """
+    result = outcome.result if masks is not None else None
     if result is not None and masks:
         result = _masked(result, masks, pod.end if pod is not None else None)
     return replace(outcome, result=result, log=log)

@@ -19,7 +19,7 @@ from proctor_operator.domain.naming import Uid
 from proctor_operator.domain.objects import UnreadableObject
 from proctor_operator.domain.proc import ProcHistory
 from proctor_operator.domain.schedule import ProcSchedule, ScheduleHistory
-from proctor_operator.reconcile.status import is_finished
+from proctor_operator.reconcile.status import is_finished, over_since, shown_since
 
 HELD_JOB_RETRY_SECONDS: Final = 60.0
 
@@ -183,15 +183,9 @@ def age(execution: ProcExecution) -> tuple[datetime, int, str]:
 
 
 def _ended_at(execution: ProcExecution) -> datetime:
-    return execution.status.completion_time or execution.creation_time
+    return over_since(execution.status) or execution.creation_time
 
 
 def _shown_at(execution: ProcExecution) -> datetime:
     """When the end could first be seen: long after it, where the record was away meanwhile."""
-    ended_at = _ended_at(execution)
-    conditions = execution.status.conditions
-    ends = (one.last_transition_time for one in conditions if one.type in _END_CONDITIONS)
-    return max(ended_at, max(ends, default=ended_at))
-
-
-_END_CONDITIONS: Final = frozenset({ConditionType.COMPLETE, ConditionType.FAILED})
+    return shown_since(execution.status) or _ended_at(execution)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from proctor_operator.domain.conditions import (
     MESSAGE_LIMIT_BYTES,
@@ -27,6 +28,8 @@ from proctor_operator.domain.objects import Unseen
 from proctor_operator.domain.proc import ProcSpec
 from proctor_operator.domain.run import ALREADY_RUN, Outcome, RecordedRun
 from proctor_operator.reconcile.observed import ObservedExecution
+
+_END_CONDITIONS: Final = frozenset({ConditionType.COMPLETE, ConditionType.FAILED})
 
 
 def pending_status(
@@ -268,3 +271,18 @@ def is_finished(status: ProcExecutionStatus) -> bool:
         is_true(status.conditions, ConditionType.COMPLETE)
         or is_true(status.conditions, ConditionType.FAILED)
     )
+
+
+def shown_since(status: ProcExecutionStatus) -> datetime | None:
+    """When its end was shown; None where that is not said."""
+    ends = (one.last_transition_time for one in status.conditions if one.type in _END_CONDITIONS)
+    return max(ends, default=None)
+
+
+def over_since(status: ProcExecutionStatus) -> datetime | None:
+    """When it ended, but no later than that was shown: a node whose clock is ahead tells of a time to come.
+
+    None where nobody knows.
+    """
+    ended, shown = status.completion_time, shown_since(status)
+    return min(ended, shown) if ended is not None and shown is not None else ended

@@ -127,7 +127,7 @@ class OrphanRunner:
                 assert observed.run is not None, "nothing else is recorded"  # noqa: S101 - narrows the type
                 wishes = _wishes(observed.run)
                 log = await self._last_lines(observed, outcome)
-                masks = wishes.masks if wishes is not None else ()
+                masks = wishes.masks if wishes is not None else None
                 deciding = (pod for pod in observed.pods if pod.name == outcome.pod_name)
                 outcome = with_output(outcome, masks, log, pod=next(deciding, None))
                 key = observed.run.request.key

@@ -176,6 +176,24 @@ async def test_a_namespace_that_refuses_holds_up_no_other(
     assert not refused.leaves_out(Namespace("apps"))
 
 
+async def test_a_place_whose_position_was_refused_is_not_passed_over_in_silence(
+    server: ApiServer, cluster: KubeCluster
+) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        server.answer = None
+        return status(401, "Unauthorized", "the token is being renewed")
+
+    server.answer = answer
+    async for _ in cluster.list_own():
+        pass
+
+    assert isinstance(await raised_at_the_end(cluster, []), Expired)
+
+    async for _ in cluster.list_own():
+        pass
+    assert await changes(cluster) == []
+
+
 async def test_a_list_begins_anew_from_before_it_was_read(
     server: ApiServer, cluster: KubeCluster
 ) -> None:

@@ -66,6 +66,17 @@ def test_the_path_of(path: str, expected: str) -> None:
     assert path == expected
 
 
+@pytest.mark.parametrize("name", ["", ".", ".."])
+async def test_a_name_that_a_path_takes_for_a_place_is_asked_of_nobody(
+    line: Line, name: str
+) -> None:
+    """The owner of a Job may be called anything, and a collection is no object."""
+    with pytest.raises(NotFound):
+        await line.client.get(JOBS, "apps", name)
+
+    assert line.server.requests == []
+
+
 async def test_an_object_is_read_and_the_call_counted(line: Line) -> None:
     stored = line.server.put(JOB, {"metadata": {"name": "j"}})
 

@@ -305,16 +305,10 @@ async def test_an_object_that_its_reader_fails_on_is_named_among_the_others(line
     pods = [one async for one in cluster.list_pods()]
     jobs = [one async for one in cluster.list_jobs()]
 
-    assert own == [Illegible("procs", "x1", own[0].uid, why_of(own[0]))]
-    assert "ValueError" in why_of(own[0])
+    assert own == [Illegible("procs", "x1", own[0].uid, "ValueError")]
     for kind, found in (("pods", pods), ("jobs", jobs)):
         assert [one.name for one in found] == ["x0", "x1", "x2"]
-        assert found[1] == Illegible(kind, "x1", found[1].uid, "KeyError: 'type'")
-
-
-def why_of(one: object) -> str:
-    assert isinstance(one, Illegible)
-    return one.why
+        assert found[1] == Illegible(kind, "x1", found[1].uid, "KeyError")
 
 
 async def test_a_namespace_that_refuses_is_named_after_all_others_were_listed(line: Line) -> None:

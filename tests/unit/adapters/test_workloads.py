@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -56,6 +56,10 @@ status: {{phase: Pending}}
 """)
 
 
+def parsed(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
 def a_job(status: str = "{}", spec: str = "{}", **metadata: Any) -> JobFacts:
     return read_job(
         {
@@ -90,6 +94,17 @@ def test_a_running_job_is_read() -> None:
         finalizers=("proctor.dev/record",),
         begun_at=ago(50),
     )
+
+
+@pytest.mark.parametrize("written", ["null", '"0000-01-01T00:00:00Z"', '"9999-12-31T23:59:59Z"'])
+def test_a_time_of_a_job_that_can_be_none_breaks_nothing(written: str) -> None:
+    created = parsed(JOB["metadata"]["creationTimestamp"])
+    failed = f"{{type: Failed, status: 'True', reason: X, lastTransitionTime: {written}}}"
+
+    found = a_job(f"{{startTime: {written}, conditions: [{failed}]}}")
+
+    assert (found.begun_at, found.pending_since) == (None, created)
+    assert found.end == JobEnd(succeeded=False, reason="X", message="", at=created)
 
 
 def test_a_job_with_nothing_but_what_the_server_always_writes_is_read() -> None:
@@ -368,7 +383,42 @@ ENDED_PODS = {
         },
     ),
 }
-PODS = PENDING | RUNNING | ENDED_PODS
+# Everything that the API server takes of whoever reports for a node; not all of them are kubelets.
+ODD = {
+    "a phase that nobody knows": ("{phase: Terminating}", {"phase": PodPhase.UNKNOWN}),
+    "running since a time that nobody says": (
+        "{phase: Running, containerStatuses: [{name: proc, state: {running: {startedAt: null}}}]}",
+        {"started_at": parsed(POD["metadata"]["creationTimestamp"]), "is_running": True},
+    ),
+    "running, with a newer API server that leaves out what is empty": (
+        "{phase: Running, containerStatuses: [{name: proc, state: {running: {}}}]}",
+        {"started_at": parsed(POD["metadata"]["creationTimestamp"]), "is_running": True},
+    ),
+    "running since before there were years": (
+        (
+            "{phase: Running, containerStatuses: "
+            '[{name: proc, state: {running: {startedAt: "0000-01-01T00:00:00Z"}}}]}'
+        ),
+        {"started_at": parsed(POD["metadata"]["creationTimestamp"])},
+    ),
+    "ended in a year from which no time-out can be counted": (
+        """
+        phase: Failed
+        containerStatuses:
+        - {name: proc, state: {terminated: {exitCode: 1,
+           startedAt: "0000-01-01T00:00:00Z", finishedAt: "9999-12-31T23:59:59Z"}}}
+        """,
+        {"end": ContainerEnd(1, "", "", None, None)},
+    ),
+    "hardly anything": (
+        """
+        conditions: [{type: PodScheduled, status: "", lastTransitionTime: null}]
+        containerStatuses: [{name: "", state: {}}]
+        """,
+        {"phase": PodPhase.PENDING, "unschedulable": None, "started_at": None},
+    ),
+}
+PODS = PENDING | RUNNING | ENDED_PODS | ODD
 
 
 @pytest.mark.parametrize(("status", "facts"), PODS.values(), ids=PODS)

@@ -657,12 +657,16 @@ PATIENT = replace(POLICY, release_after_seconds=60)
 ENDED = finished_execution().model_copy(
     update={"status": final_execution_status().model_copy(update={"completion_time": ago(20)})}
 )
+ENDED_AHEAD = finished_execution().model_copy(
+    update={"status": final_execution_status().model_copy(update={"completion_time": ago(-9999)})}
+)
 
 
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
         (observed(ENDED, policy=PATIENT, job=complete_job()), "Rest 40 s"),
+        (observed(ENDED_AHEAD, policy=PATIENT, job=complete_job()), "Rest 60 s"),
         (
             observed(ENDED, policy=replace(POLICY, release_after_seconds=20), job=complete_job()),
             "ReleaseJob",
@@ -684,6 +688,7 @@ ENDED = finished_execution().model_copy(
     ],
     ids=[
         "its end is not long ago: clean-up waits",
+        "a node whose clock is ahead said when it ended: the Job is not held until then",
         "its time has come",
         "somebody waits for the Job to go",
         "somebody waits for the execution to go",

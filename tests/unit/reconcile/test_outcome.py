@@ -489,6 +489,15 @@ def test_half_a_line_of_a_masked_result_is_not_shown(lacks: tuple[str, ...], sho
     assert unmasked.result == HALVES, "nobody asked for less"
 
 
+def test_a_result_of_which_nobody_knows_what_to_blank_is_left_out() -> None:
+    """The record was restored from before the run, and the proc has changed since: nothing is pinned."""
+    said = container_end(1, message="password=hunter2")
+
+    end = end_of(failed_job(), failed_pod(end=said), pinned=None)
+
+    assert (end.exit_code, end.result) == (1, None)
+
+
 def test_what_a_container_that_never_ran_says_is_not_its_result() -> None:
     cannot = container_end(128, reason="StartError", message="no such file", started_at=None)
 

@@ -138,11 +138,17 @@ def test_the_first_minutes_begin_when_the_end_is_shown_which_may_be_long_after_i
     assert found.look_again_after == 20
 
 
-def test_an_end_is_not_shown_before_it_was_whatever_the_clocks_say() -> None:
-    found = plan(ended("skewed", 100, shown=KEEP + 100))
+def test_an_end_that_a_node_dates_ahead_counts_from_when_it_was_shown() -> None:
+    """Its clock may be years ahead: what it ran would stay for as long, in the place of what is newer."""
+    ahead = -10 * 365 * 86400
+    odd = ended("odd", ahead, shown=3600)
 
+    assert names(plan(odd, limits=HistoryLimits(ttl_seconds=3600))) == ["odd"]
+    assert names(plan(odd, ended("newer", 1000), limits=HistoryLimits(succeeded=1))) == ["odd"]
+
+    found = plan(ended("young", ahead, shown=KEEP - 100))
     assert names(found) == []
-    assert found.look_again_after == KEEP - 100
+    assert found.look_again_after == 100
 
 
 def test_without_limits_everything_stays_for_ever() -> None:

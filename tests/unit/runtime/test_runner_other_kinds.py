@@ -20,11 +20,16 @@ from unit.builders import (
     KEY,
     NAMESPACE,
     NOW,
+    container_end,
+    ended_pod,
     execution,
+    failed_job,
     job,
     pod,
     proc,
     proc_spec,
+    recorded_run,
+    run_request,
     unreadable,
 )
 from unit.world import World
@@ -139,6 +144,19 @@ async def test_an_orphan_is_stopped_recorded_and_let_go() -> None:
     recorded = world.records.runs[RUN].outcome
     assert recorded is not None
     assert (recorded.phase, recorded.reason) == (Phase.CANCELLED, "ExecutionRemoved")
+
+
+async def test_of_an_orphan_whose_proc_nobody_knows_nothing_printed_is_kept() -> None:
+    world = World()
+    world.records.runs[RUN] = recorded_run(replace(run_request(), pinned=None))
+    world.cluster.put_job(failed_job(execution_created_at=CREATED))
+    world.cluster.put_pod(ended_pod(1, end=container_end(1, message="password=hunter2")))
+
+    await world.pass_over(ORPHAN)
+
+    recorded = world.records.runs[RUN].outcome
+    assert recorded is not None
+    assert (recorded.exit_code, recorded.result, recorded.log) == (1, None, None)
 
 
 async def test_a_job_whose_execution_the_watch_has_not_brought_is_no_orphan() -> None:

@@ -62,6 +62,8 @@ class Changes:
         """
         gate = asyncio.Semaphore(_AT_ONCE)
         places = tuple(self._positions)
+        if len(places) < len(set(self._namespaces)) * len(self._readers):
+            raise Expired("where some of it stood could not be asked", status=410)
         pieces = await asyncio.gather(
             *(self._read_on(place, knows, gate) for place in places), return_exceptions=True
         )

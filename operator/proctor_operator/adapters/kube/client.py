@@ -17,7 +17,7 @@ import orjson
 
 from proctor_operator.adapters.kube.answers import read_json
 from proctor_operator.adapters.kube.errors import error_of
-from proctor_operator.domain.errors import ClusterUnavailable
+from proctor_operator.domain.errors import ClusterUnavailable, NotFound
 from proctor_operator.domain.model import JsonObject
 from proctor_operator.ports.metrics import ClusterMetrics
 
@@ -37,12 +37,17 @@ class Resource:
     plural: str
 
     def path(self, namespace: str | None, name: str | None = None, sub: str | None = None) -> str:
-        """Path of the collection, of one object, or of a subresource; a name is never more than a name."""
+        """Path of the collection, of one object, or of a subresource; a name is never more than a name.
+
+        Raises `NotFound` for a name that a path takes for a place: nothing is ever called so.
+        """
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         parts = [root]
         if namespace is not None:
             parts.append(f"namespaces/{quote(namespace, safe='')}")
         parts.append(self.plural)
+        if name in ("", ".", ".."):
+            raise NotFound(f"{'/'.join(parts)}: nothing is called {name!r}", status=404)
         if name is not None:
             parts.append(quote(name, safe=""))
         if sub is not None:

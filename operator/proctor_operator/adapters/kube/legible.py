@@ -31,5 +31,6 @@ def read_if_legible(
         return read(manifest)
     except UNREADABLE as error:
         metadata = manifest["metadata"]
-        why = f"{type(error).__name__}: {error}"
+        # Without the words of the error, which may quote what stands there.
+        why = type(error).__name__
         return Illegible(resource, metadata["name"], Uid(metadata["uid"]), why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from proctor_operator.adapters.kube.mapping import moment, moment_of
@@ -34,6 +34,9 @@ _KEPT_OF_A_FILE_BYTES = 4096
 _KEPT_OF_A_LOG_BYTES = 2048
 _KEPT_IN_A_POD_BYTES = 12 * 1024
 """What a kubelet keeps of termination messages: of each the end, of all of a pod an equal share of each."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOBODYS_TIME = datetime(2500, 1, 1, tzinfo=UTC)
+"""Far from the end of the calendar, so that a time-out may be added to what comes before."""
 _JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
 
 
@@ -54,12 +57,12 @@ def read_job(manifest: Manifest) -> JobFacts:
         deletion_time=moment(metadata.get("deletionTimestamp")),
         finalizers=tuple(metadata.get("finalizers") or ()),
         is_suspended=_is_suspended(manifest),
-        begun_at=moment(status.get("startTime")),
+        begun_at=_really(status.get("startTime")),
         give_up_note=(metadata.get("annotations") or {}).get(GIVE_UP_ANNOTATION, ""),
         has_ttl=(manifest.get("spec") or {}).get("ttlSecondsAfterFinished") is not None,
         failed_pods=status.get("failed", 0),
         succeeded_pods=status.get("succeeded", 0),
-        end=_job_end(status.get("conditions") or ()),
+        end=_job_end(status, metadata),
     )
 
 
@@ -72,7 +75,6 @@ def read_pod(manifest: Manifest) -> PodFacts:
     init = status.get("initContainerStatuses") or ()
     containers = status.get("containerStatuses") or ()
     container = _named(containers, CONTAINER_NAME)
-    running = (container.get("state") or {}).get("running")
     return PodFacts(
         namespace=Namespace(metadata["namespace"]),
         name=metadata["name"],
@@ -81,7 +83,7 @@ def read_pod(manifest: Manifest) -> PodFacts:
         created_at=moment_of(metadata["creationTimestamp"]),
         owner_uid=_controller_uid(metadata),
         execution_uid=_label(metadata, EXECUTION_UID_LABEL),
-        phase=PodPhase(status.get("phase", "Pending")),
+        phase=_phase(status),
         reason=status.get("reason", ""),
         message=_words(status.get("message", "")),
         node_name=spec.get("nodeName"),
@@ -90,7 +92,7 @@ def read_pod(manifest: Manifest) -> PodFacts:
         disruption=_disruption(conditions),
         image_id=container.get("imageID") or None,
         waiting=_what_waits((*init, container, *containers)),
-        running_since=moment_of(running["startedAt"]) if running else None,
+        running_since=_running_since(container, metadata),
         end=_as_far_as_kept(_container_end(container), container, spec),
         failed_init=_first_failed(one for one in init if one["name"] not in _sidecars(spec)),
         failed_other=_first_failed(one for one in containers if one["name"] != CONTAINER_NAME),
@@ -133,14 +135,16 @@ def _is_suspended(manifest: Manifest) -> bool:
     return any(one["type"] == "Suspended" and one["status"] == "True" for one in conditions)
 
 
-def _job_end(conditions: Iterable[Manifest]) -> JobEnd | None:
-    for one in conditions:
+def _job_end(status: Manifest, metadata: Manifest) -> JobEnd | None:
+    for one in status.get("conditions") or ():
         if one["type"] in ("Complete", "Failed") and one["status"] == "True":
             return JobEnd(
                 succeeded=one["type"] == "Complete",
                 reason=one.get("reason", ""),
                 message=_words(one.get("message", "")),
-                at=moment_of(one.get("lastTransitionTime")),
+                at=_really(one.get("lastTransitionTime"))
+                or _really(status.get("completionTime"))
+                or moment_of(metadata["creationTimestamp"]),
             )
     return None
 
@@ -175,8 +179,8 @@ def _container_end(status: Manifest) -> ContainerEnd | None:
         exit_code=terminated["exitCode"],
         reason=terminated.get("reason", ""),
         message=_words(terminated.get("message", "")),
-        started_at=_really(moment(terminated.get("startedAt"))),
-        finished_at=_really(moment(terminated.get("finishedAt"))),
+        started_at=_really(terminated.get("startedAt")),
+        finished_at=_really(terminated.get("finishedAt")),
         container=status["name"],
     )
 
@@ -201,9 +205,32 @@ def _as_far_as_kept(
     )
 
 
-def _really(at: datetime | None) -> datetime | None:
-    """Runtimes say 1970 of a container that it could not start."""
-    return at if at is not None and at.timestamp() > 0 else None
+def _phase(status: Manifest) -> PodPhase:
+    """The API server takes any word for it."""
+    try:
+        return PodPhase(status.get("phase") or "Pending")
+    except ValueError:
+        return PodPhase.UNKNOWN
+
+
+def _running_since(container: Manifest, metadata: Manifest) -> datetime | None:
+    """Not every kubelet says since when."""
+    running = (container.get("state") or {}).get("running")
+    if running is None:
+        return None
+    return _really(running.get("startedAt")) or moment_of(metadata["creationTimestamp"])
+
+
+def _really(text: str | None) -> datetime | None:
+    """A time that can be one: runtimes say 1970 of a container that they could not start.
+
+    Whoever reports a status may write any year, and the API server takes it.
+    """
+    try:
+        at = moment(text)
+    except ValueError:
+        return None
+    return at if at is not None and _EPOCH < at < _NOBODYS_TIME else None
 
 
 def _first_failed(statuses: Iterable[Manifest]) -> ContainerEnd | None:

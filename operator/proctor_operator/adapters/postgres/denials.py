@@ -47,13 +47,14 @@ DENIAL_COLUMNS: Final = (
 _COLUMNS: Final = ", ".join(DENIAL_COLUMNS)
 _PLACES: Final = ", ".join(f"${place}" for place in range(1, len(DENIAL_COLUMNS) + 1))
 
-# Told twice it has two times, so that the key alone would not see it; a day is more than any retry takes.
-_INSERT: Final = f"""
+# Told twice it has two times, so that the key alone would not see it. Ten minutes are more than any retry takes
+# and clocks are apart; all of it is looked through, so it must not be longer where denials come in floods.
+INSERT: Final = f"""
 INSERT INTO proctor.denials ({_COLUMNS}) SELECT {_PLACES}
 WHERE NOT EXISTS (
   SELECT FROM proctor.denials
-  WHERE review_uid = $2 AND created_at > $1::timestamptz - interval '1 day'
-    AND created_at < $1::timestamptz + interval '1 day'
+  WHERE review_uid = $2 AND created_at > $1::timestamptz - interval '10 minutes'
+    AND created_at < $1::timestamptz + interval '10 minutes'
 )
 ON CONFLICT (created_at, review_uid) DO NOTHING
 """
@@ -67,10 +68,10 @@ class PostgresDenials:
 
     async def record_denial(self, denial: Denial) -> None:
         """Insert it; one of the same review that is there stays."""
-        values = _values(denial)
+        values = denial_values(denial)
 
         async def insert(connection: Connection) -> None:
-            await connection.execute(_INSERT, *values)
+            await connection.execute(INSERT, *values)
 
         await self._pool.run("record_denial", insert)
 
@@ -101,7 +102,8 @@ class PostgresDenials:
         return await self._pool.run("list_denials", read)
 
 
-def _values(denial: Denial) -> tuple[Any, ...]:
+def denial_values(denial: Denial) -> tuple[Any, ...]:
+    """Return the values of `DENIAL_COLUMNS`."""
     requester = denial.requester
     return (
         denial.denied_at,

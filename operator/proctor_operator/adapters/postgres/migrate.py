@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 RUNTIME_ROLE: Final = "proctor_operator"
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
+# SQL_ASCII keeps bytes as they come, and ours are UTF-8.
+_HOLD_EVERY_CHARACTER: Final = ("UTF8", "SQL_ASCII")
 # Any number will do, as long as every release takes the same one.
 _TURN: Final = 7_072_636_771
 
@@ -89,6 +91,7 @@ async def migrate(
     )
     try:
         async with engine.connect() as connection:
+            await _refuse_a_poor_alphabet(connection)
             await _wait_for_turn(connection, limits)
             before = await _revision(connection)
             await connection.run_sync(_upgrade)
@@ -111,6 +114,16 @@ async def migrate(
         raise RecordRejected(f"the schema is not one that this release knows: {error}") from error
     finally:
         await engine.dispose()
+
+
+async def _refuse_a_poor_alphabet(connection: AsyncConnection) -> None:
+    """In LATIN1 an outcome with an arrow in its message could never be stored, nor the run ever end."""
+    encoding = await connection.scalar(text("SHOW server_encoding"))
+    if encoding not in _HOLD_EVERY_CHARACTER:
+        raise RecordRejected(
+            f"the database is encoded in {encoding}, which does not hold every character that a run may "
+            "print: CREATE DATABASE .. ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 async def _wait_for_turn(connection: AsyncConnection, limits: MigrationLimits) -> None:

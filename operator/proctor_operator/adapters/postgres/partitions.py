@@ -17,21 +17,27 @@ PARTITIONED: Final = ("executions", "transitions", "log_chunks", "denials", "occ
 _THIS_MONTH: Final = "SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date"
 
 # By their bounds, not by their names: an administrator may have attached others. One without a bound on
-# a side goes on for ever there, and a default partition has none.
-_EXISTING: Final = r"""
-WITH partition AS (
-  SELECT parent.relname AS parent, pg_get_expr(child.relpartbound, child.oid) AS bounds
+# a side goes on for ever there, and a default partition has none. PostgreSQL knows times that Python
+# does not, `infinity` and years before Christ among them: these count as the first and the last there is.
+_BOUND: Final = (
+    r"least(greatest(coalesce(substring(bounds FROM $${side} \('([^']*)'\)$$)::timestamptz, {open}), "
+    "'0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00')"
+)
+PARTITIONS: Final = f"""
+SELECT parent, name,
+       {_BOUND.format(side="FROM", open="'-infinity'")} AS first,
+       {_BOUND.format(side="TO", open="'infinity'")} AS after
+FROM (
+  SELECT parent.relname AS parent, child.relname AS name,
+         pg_get_expr(child.relpartbound, child.oid) AS bounds
   FROM pg_inherits
   JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
   JOIN pg_class AS parent ON parent.oid = pg_inherits.inhparent
   WHERE parent.relnamespace = 'proctor'::regnamespace AND parent.relkind = 'p'
-)
-SELECT parent,
-       substring(bounds FROM $$FROM \('([^']*)'\)$$)::timestamptz AS first,
-       substring(bounds FROM $$TO \('([^']*)'\)$$)::timestamptz AS after
-FROM partition
+) AS partition
 WHERE bounds <> 'DEFAULT'
-"""
+"""  # noqa: S608 - nothing but our own words
+"""Every partition that has bounds, and from which time until before which it reaches."""
 
 # What upkeep missed. Older rows stay in the default partition: a wrong clock may have made them,
 # and each would get a partition of its own.
@@ -44,7 +50,6 @@ _STRAYED: Final = " UNION ".join(
     for table in PARTITIONED
 )
 _MOST_MONTHS_AHEAD: Final = 24
-_FOR_EVER: Final = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,8 @@ async def keep_partitions(
     created = []
     for month in sorted(wanted):
         for table in PARTITIONED:
-            name = f"{table}_{month:%Y_%m}"
             if not any(one.overlaps(month) for one in existing.get(table, ())):
+                name = await _free_name(connection, f"{table}_{month:%Y_%m}")
                 await _create(connection, table, name, month)
                 created.append(name)
     return tuple(created)
@@ -104,10 +109,17 @@ async def _existing(
     connection: asyncpg.Connection | PoolConnectionProxy[asyncpg.Record],
 ) -> dict[str, list[_Partition]]:
     found: dict[str, list[_Partition]] = {}
-    for row in await connection.fetch(_EXISTING):
-        bounds = _Partition(row["first"] or _FOR_EVER[0], row["after"] or _FOR_EVER[1])
-        found.setdefault(row["parent"], []).append(bounds)
+    for row in await connection.fetch(PARTITIONS):
+        found.setdefault(row["parent"], []).append(_Partition(row["first"], row["after"]))
     return found
+
+
+async def _free_name(connection: asyncpg.Connection, wanted: str) -> str:
+    """An administrator may have detached a month to keep it elsewhere, and left it under its name."""
+    name, number = wanted, 2
+    while await connection.fetchval("SELECT to_regclass($1)", f"proctor.{name}") is not None:
+        name, number = f"{wanted}_{number}", number + 1
+    return name
 
 
 async def _create(connection: asyncpg.Connection, table: str, name: str, month: dt.date) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from proctor_operator.adapters.postgres.partitions import PARTITIONS
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -59,23 +61,10 @@ _BATCH: Final = 5000
 
 _LIMIT: Final = "SELECT now() - make_interval(days => $1)"
 
-# By their bounds, not by their names; a default partition has none.
-_EXPIRED: Final = r"""
-WITH partition AS (
-  SELECT parent.relname AS parent, child.relname AS name,
-         pg_get_expr(child.relpartbound, child.oid) AS bounds
-  FROM pg_inherits
-  JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
-  JOIN pg_class AS parent ON parent.oid = pg_inherits.inhparent
-  WHERE parent.relnamespace = 'proctor'::regnamespace AND parent.relname = ANY($1)
-), bounded AS (
-  SELECT parent, name,
-         substring(bounds FROM $$FROM \('([^']*)'\)$$)::timestamptz AS first,
-         substring(bounds FROM $$TO \('([^']*)'\)$$)::timestamptz AS after
-  FROM partition
-)
-SELECT parent, name, first, after FROM bounded WHERE after <= $2 ORDER BY first, parent
-"""
+_EXPIRED: Final = f"""
+SELECT parent, name, first, after FROM ({PARTITIONS}) AS bounded
+WHERE parent = ANY($1) AND after <= $2 ORDER BY first, parent
+"""  # noqa: S608 - nothing but our own words
 
 _UNFINISHED: Final = """
 SELECT count(*) FROM proctor.executions WHERE created_at >= $1 AND created_at < $2 AND phase IS NULL
