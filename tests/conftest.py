@@ -6,8 +6,9 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["localcluster.fixtures", "localpostgres.fixtures"]
 
-# A busy machine is no failure. Where `CI` is set Hypothesis takes the profile `ci`, which draws the same examples
-# every time; elsewhere they are new ones. `--hypothesis-profile=thorough` is for the one who looks for what is rare.
+# A busy machine is no failure. Where `CI` is set Hypothesis takes the profile `ci`, which draws the same
+# examples every time; elsewhere they are new ones. `--hypothesis-profile=thorough` is for the one who looks
+# for what is rare.
 settings.register_profile(
     "ci",
     derandomize=True,
