@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -80,16 +80,16 @@ ModelT = TypeVar("ModelT", bound="Model")
 _MOST_PROBLEMS_NAMED = 8
 
 
+SHAPE: Final = ConfigDict(
+    extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+)
+"""Strict about unknown fields, camelCase outside."""
+
+
 class Model(BaseModel):
     """A frozen value read from a Kubernetes object."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
+    model_config = ConfigDict(**SHAPE, frozen=True)
 
 
 def parse(model: type[ModelT], value: object, *, where: str) -> ModelT:

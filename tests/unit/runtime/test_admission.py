@@ -388,7 +388,7 @@ async def test_it_is_turned_away_with_all_that_is_wrong_when(
 
 
 async def test_a_condition_of_an_older_generation_stands_against_nothing() -> None:
-    old = NOT_READY.model_copy(update={"observed_generation": 2})
+    old = replace(NOT_READY, observed_generation=2)
 
     await Gatehouse(proc(conditions=(old,))).stored(review(execution_manifest()))
 
