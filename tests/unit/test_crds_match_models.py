@@ -64,7 +64,7 @@ PROMISED_DEFAULTS = {
     "procplugins.spec.mandatory": False,
 }
 OF_THE_CLUSTER = {"procplugins"}
-MODELS: dict[str, type[Model | Condition]] = {
+MODELS: dict[str, type] = {
     "procs.spec": ProcSpec,
     "procs.status.conditions[]": Condition,
     "procexecutions.spec": ProcExecutionSpec,
@@ -95,7 +95,7 @@ def nodes(path: str, schema: Schema) -> Iterator[tuple[str, Schema]]:
 NODES = {path: node for plural, crd in CRDS.items() for path, node in nodes(plural, schema_of(crd))}
 
 
-def disagreements(path: str, schema: Schema, model: type[Model | Condition]) -> Iterator[str]:
+def disagreements(path: str, schema: Schema, model: type) -> Iterator[str]:
     """What the schema of an object and its model do not agree on, deeply."""
     fields = {field.alias or name: field for name, field in fields_of(model).items()}
     properties = schema.get("properties", {})
@@ -111,7 +111,11 @@ def disagreements(path: str, schema: Schema, model: type[Model | Condition]) -> 
         yield from type_disagreements(f"{path}.{name}", child, field.annotation)
 
 
-def fields_of(model: type[Model | Condition]) -> dict[str, FieldInfo]:
+def is_shape(kind: Any) -> bool:
+    return isinstance(kind, type) and (issubclass(kind, Model) or is_pydantic_dataclass(kind))
+
+
+def fields_of(model: type) -> dict[str, FieldInfo]:
     if issubclass(model, Model):
         return model.model_fields
     assert is_pydantic_dataclass(model)
@@ -137,7 +141,7 @@ def type_disagreements(path: str, schema: Schema, annotation: Any) -> Iterator[s
     elif get_origin(kind) is dict:
         value = schema.get("additionalProperties", {})
         yield from type_disagreements(f"{path}{{}}", value, get_args(kind)[1])
-    elif isinstance(kind, type) and issubclass(kind, Model | Condition):
+    elif is_shape(kind):
         yield from disagreements(path, schema, kind)
     else:
         yield from scalar_disagreements(path, schema, kind)

@@ -53,8 +53,7 @@ class Condition:
     """One statement about an object.
 
     A type that is none of ours is another writer's: the list is written as a whole, so it must pass
-    through unchanged. No `Model`, because there are more of these in memory than of anything else, and each
-    would be a kilobyte instead of 80 bytes.
+    through unchanged.
     """
 
     type: Annotated[ConditionType | str, Field(union_mode="left_to_right")]

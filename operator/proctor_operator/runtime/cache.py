@@ -20,6 +20,7 @@ from proctor_operator.domain.run import RecordedRun
 from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
+from proctor_operator.reconcile.remains import remains_of
 from proctor_operator.reconcile.status import is_finished
 from proctor_operator.runtime.indexes import activity_index, finished_index, scheduled_index
 
@@ -83,6 +84,8 @@ class ObjectCache:
             return False
         if old is not None and old.uid != known.uid:
             self._forget_uid(old.uid)
+        if isinstance(known, ProcExecution) and is_finished(known.status):
+            known = remains_of(known)
         self._own[key] = known
         self._keys_by_uid[known.uid] = key
         for index in self._indexes:
