@@ -56,7 +56,10 @@ def key_of(known: OwnObject) -> ObjectKey:
 
 
 class ObjectCache:
-    """Objects by key, Jobs by name, pods by the execution that their label names."""
+    """Objects by key, Jobs by name, pods by the execution that their label names.
+
+    Of an execution that is over only its remains are here (`reconcile.remains`): its object has the rest.
+    """
 
     def __init__(self) -> None:
         self._own: dict[ObjectKey, OwnObject] = {}
