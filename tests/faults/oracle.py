@@ -125,7 +125,8 @@ def _why_unsettled(
         return "has a Job that is still held"
     if execution is None:
         was_deleted = truth.fate.stop is Stop.DELETE or truth.lost_its_namespace
-        return "" if was_deleted else "is gone, though nobody deleted it"
+        may_be_gone = was_deleted or truth.is_under_retention
+        return "" if may_be_gone else "is gone, though nobody deleted it"
     if execution["metadata"].get("deletionTimestamp"):
         return "is held though it is being deleted"
     if execution["status"].get("phase") not in _TERMINAL:
@@ -173,6 +174,7 @@ def _problems(case: _Case, operator: str, limits: Limits) -> Iterator[tuple[str,
     yield from _record_is_final(case)
     yield from _status_is_final(case)
     yield from _let_go_after_the_end(case, operator)
+    yield from _deleted_after_the_end(case, operator)
     yield from _true_outcome(case)
     yield from _few_writes(case, operator, limits)
 
@@ -236,6 +238,16 @@ def _let_go_after_the_end(case: _Case, operator: str) -> Iterator[tuple[str, str
             continue
         if case.ended is None or case.ended.committed_at > write.received_at:
             yield "I4", f"{write.resource} let go before the outcome was recorded"
+
+
+def _deleted_after_the_end(case: _Case, operator: str) -> Iterator[tuple[str, str]]:
+    for write in case.own:
+        if write.user != operator or write.verb != "delete" or not write.was_done:
+            continue
+        if not case.truth.is_under_retention:
+            yield "I4", "the operator deleted it, though it was to stay"
+        if case.ended is None or case.ended.committed_at > write.received_at:
+            yield "I4", "the operator deleted it before its outcome was recorded"
 
 
 def _true_outcome(case: _Case) -> Iterator[tuple[str, str]]:

@@ -52,6 +52,7 @@ class Stage:
     user: str
     seed: int
     random: Random
+    has_retention: bool = False
     truths: dict[str, Truth] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
@@ -66,7 +67,7 @@ class Stage:
 
     def begin(self, fates: Sequence[Fate]) -> None:
         """Let the fates take their course, beside those that were begun before."""
-        truths = {fate.name: Truth(fate) for fate in fates}
+        truths = {fate.name: Truth(fate, is_under_retention=self.has_retention) for fate in fates}
         self.truths |= truths
         self.people.expect(truths.values())
 
@@ -166,6 +167,10 @@ class Stage:
                 return True
             raise
         return False
+
+    def is_empty(self) -> bool:
+        """Whether no execution is there any more."""
+        return not self._admin.list(EXECUTIONS)
 
     def version_of_executions(self) -> str:
         """The resourceVersion of the collection at this moment."""
@@ -280,7 +285,17 @@ def staged(
             installed, database, folder, namespace=name, settings=through, start=False
         ) as operator:
             random = Random(f"{seed} {name}")
-            stage = Stage(cluster, operator, api, wire, postgres, installed.user, seed, random)
+            stage = Stage(
+                cluster,
+                operator,
+                api,
+                wire,
+                postgres,
+                installed.user,
+                seed,
+                random,
+                has_retention="retention" in (settings or {}),
+            )
             operator.apply(proc(PROC), proc(HASTY_PROC, pendingTimeoutSeconds=HASTY_SECONDS))
             try:
                 stage.open()

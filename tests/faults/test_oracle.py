@@ -173,6 +173,18 @@ def test_a_stop_leaves_room_for_two_truths_only_where_the_end_may_have_come() ->
     assert "I5" in found(history), "nobody stopped it"
 
 
+def test_the_operator_deletes_what_is_over_and_not_to_stay() -> None:
+    def deleted(seconds: float) -> Spoil:
+        asked = replace(status(seconds), verb="delete", resource="procexecutions")
+        return writes(stored_as(9, asked))
+
+    may_go = replace(TRUTH, is_under_retention=True)
+
+    assert found(deleted(9)(GOOD), may_go) == []
+    assert found(deleted(9)(GOOD)) == ["I4"]
+    assert found(deleted(3)(GOOD), may_go) == ["I4"]
+
+
 def test_words_of_others_on_the_status_are_theirs() -> None:
     foreign = [{"type": "Reviewed", "status": "True"}]
 

@@ -60,6 +60,7 @@ class Truth:
 
     `exit_codes` are those that the API server took from the kubelet, by pod; `may_have_ended` holds
     when a report was sent whose answer never came. `lost_its_namespace`: everything there was deleted.
+    `is_under_retention`: the operator may delete it when it is over.
     """
 
     fate: Fate
@@ -69,6 +70,7 @@ class Truth:
     may_have_ended: bool = False
     was_stopped: bool = False
     lost_its_namespace: bool = False
+    is_under_retention: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,18 @@ def conflicts_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(kube_cluster.KubeCluster, "write_status", write_status)
 
 
+def what_is_not_kept_is_taken_off(patch: pytest.MonkeyPatch) -> None:
+    """As if the status in memory were all that there is."""
+    write = kube_cluster.KubeCluster.write_status
+
+    async def whole(self: Any, execution: Any, status: Any) -> Any:
+        stored = await self.fetch_execution(execution.namespace, execution.name)
+        before = execution.model_copy(update={"status": stored.status})
+        return await write(self, before, status)
+
+    patch.setattr(kube_cluster.KubeCluster, "write_status", whole)
+
+
 def key_of_the_record_changes(patch: pytest.MonkeyPatch) -> None:
     numbers = count(1)
     patch.setattr(
@@ -547,6 +559,9 @@ BUGS: Final[dict[str, PlantedBug]] = {
     ),
     "a status is written over a newer one": PlantedBug(
         conflicts_ignored, "success writes=4:late", "I4"
+    ),
+    "what is not kept in memory is taken off the object": PlantedBug(
+        what_is_not_kept_is_taken_off, "cancel-after-end", "I4"
     ),
     "a second outcome replaces the first": PlantedBug(
         last_outcome_wins, "never-starts windows=usurper:0-60", "I4"

@@ -56,6 +56,7 @@ LIVES: Final[dict[str, Executions]] = {
     "cancel-between-attempts": _one(
         _FAILS, _LONG, retries=2, acts=_act(Deed.CANCEL, Moment.RUNNING, 8.0)
     ),
+    "cancel-after-end": _one(acts=_act(Deed.CANCEL, Moment.JOB_ENDED, 5.0)),
     "delete-before-start": _one(acts=_act(Deed.DELETE, Moment.CREATED)),
     "delete-while-running": _one(_LONG, acts=_act(Deed.DELETE, Moment.RUNNING, 3.0)),
     "delete-in-foreground": _one(_LONG, acts=_act(Deed.DELETE_FOREGROUND, Moment.RUNNING, 3.0)),

@@ -200,7 +200,10 @@ class FakeCluster:
         known = self._unless_stale(key_of(execution), execution.resource_version)
         assert isinstance(known, ProcExecution)
         self.writes.append(f"write_status {status.phase}")
-        return self._store(known.model_copy(update={"status": status}))
+        before = dict(execution.status)
+        changed = {name: value for name, value in status if value != before[name]}
+        patched = known.status.model_copy(update=changed)
+        return self._store(known.model_copy(update={"status": patched}))
 
     async def write_conditions(
         self, known: Proc | UnreadableObject, conditions: tuple[Condition, ...]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NewType, Union, get_args, get_origin
 import pytest
 import yaml
 from pydantic import JsonValue
+from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic.fields import FieldInfo
 
 from proctor_operator.domain.conditions import Condition
@@ -63,7 +64,7 @@ PROMISED_DEFAULTS = {
     "procplugins.spec.mandatory": False,
 }
 OF_THE_CLUSTER = {"procplugins"}
-MODELS: dict[str, type[Model]] = {
+MODELS: dict[str, type] = {
     "procs.spec": ProcSpec,
     "procs.status.conditions[]": Condition,
     "procexecutions.spec": ProcExecutionSpec,
@@ -94,9 +95,9 @@ def nodes(path: str, schema: Schema) -> Iterator[tuple[str, Schema]]:
 NODES = {path: node for plural, crd in CRDS.items() for path, node in nodes(plural, schema_of(crd))}
 
 
-def disagreements(path: str, schema: Schema, model: type[Model]) -> Iterator[str]:
+def disagreements(path: str, schema: Schema, model: type) -> Iterator[str]:
     """What the schema of an object and its model do not agree on, deeply."""
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    fields = {field.alias or name: field for name, field in fields_of(model).items()}
     properties = schema.get("properties", {})
     for name in sorted(fields.keys() - properties.keys()):
         yield f"{path}.{name}: in {model.__name__} only"
@@ -108,6 +109,17 @@ def disagreements(path: str, schema: Schema, model: type[Model]) -> Iterator[str
             yield f"{path}.{name}: required in one only"
         yield from default_disagreements(f"{path}.{name}", child, field)
         yield from type_disagreements(f"{path}.{name}", child, field.annotation)
+
+
+def is_shape(kind: Any) -> bool:
+    return isinstance(kind, type) and (issubclass(kind, Model) or is_pydantic_dataclass(kind))
+
+
+def fields_of(model: type) -> dict[str, FieldInfo]:
+    if issubclass(model, Model):
+        return model.model_fields
+    assert is_pydantic_dataclass(model)
+    return model.__pydantic_fields__
 
 
 def default_disagreements(path: str, schema: Schema, field: FieldInfo) -> Iterator[str]:
@@ -129,7 +141,7 @@ def type_disagreements(path: str, schema: Schema, annotation: Any) -> Iterator[s
     elif get_origin(kind) is dict:
         value = schema.get("additionalProperties", {})
         yield from type_disagreements(f"{path}{{}}", value, get_args(kind)[1])
-    elif isinstance(kind, type) and issubclass(kind, Model):
+    elif is_shape(kind):
         yield from disagreements(path, schema, kind)
     else:
         yield from scalar_disagreements(path, schema, kind)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
-from proctor_operator.domain.model import Model, Timestamp
+from proctor_operator.domain.model import SHAPE, JsonObject, Timestamp
 
 MESSAGE_LIMIT_BYTES = 1024
 
@@ -46,7 +48,8 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Model):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class Condition:
     """One statement about an object.
 
     A type that is none of ours is another writer's: the list is written as a whole, so it must pass
@@ -62,7 +65,24 @@ class Condition(Model):
 
     def says_the_same_as(self, other: Condition) -> bool:
         """Whether only the transition time differs."""
-        return self.model_copy(update={"last_transition_time": other.last_transition_time}) == other
+        return replace(self, last_transition_time=other.last_transition_time) == other
+
+
+_ADAPTER: Final = TypeAdapter(Condition)
+
+
+def read_condition(value: object) -> Condition | None:
+    """A condition as a status carries it; None for what makes no sense."""
+    try:
+        return _ADAPTER.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def dump_condition(one: Condition) -> JsonObject:
+    """A condition as a status carries it."""
+    dumped: JsonObject = _ADAPTER.dump_python(one, mode="json", by_alias=True)
+    return dumped
 
 
 def condition(
@@ -91,9 +111,7 @@ def merge(before: Iterable[Condition], after: Iterable[Condition]) -> tuple[Cond
     for new in after:
         old = merged.get(new.type)
         if old is not None and old.status is new.status:
-            merged[new.type] = new.model_copy(
-                update={"last_transition_time": old.last_transition_time}
-            )
+            merged[new.type] = replace(new, last_transition_time=old.last_transition_time)
         else:
             merged[new.type] = new
     return tuple(merged.values())

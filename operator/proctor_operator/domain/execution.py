@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 
 from pydantic import ConfigDict, Field, JsonValue
+from pydantic.dataclasses import dataclass
 
 from proctor_operator.domain.conditions import Condition
 from proctor_operator.domain.identity import Canceller, Requester
-from proctor_operator.domain.model import Model, Timestamp, WritableTimestamp
+from proctor_operator.domain.model import SHAPE, Model, Timestamp, WritableTimestamp
 from proctor_operator.domain.naming import (
     GIVE_UP_ANNOTATION,
     RECORD_FINALIZER,
@@ -37,7 +38,8 @@ class Phase(StrEnum):
         return self not in (Phase.PENDING, Phase.RUNNING)
 
 
-class ProcRef(Model):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class ProcRef:
     """A proc in the same namespace."""
 
     name: str
@@ -50,7 +52,8 @@ class ArgumentFrom(Model):
     secret_key_ref: SecretKeyRef
 
 
-class ScheduleRef(Model):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class ScheduleRef:
     """The schedule and the planned instant this run stands for."""
 
     name: str
@@ -58,7 +61,8 @@ class ScheduleRef(Model):
     scheduled_time: WritableTimestamp | None = None
 
 
-class RerunOf(Model):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class RerunOf:
     """The execution this one repeats."""
 
     name: str
@@ -81,7 +85,8 @@ class ProcExecutionSpec(Model):
     rerun_of: RerunOf | None = None
 
 
-class PinnedProc(Model):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class PinnedProc:
     """The proc that this run really used."""
 
     uid: Uid
@@ -89,7 +94,8 @@ class PinnedProc(Model):
     image: str
 
 
-class JobRef(Model):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class JobRef:
     """The one Job of an execution."""
 
     name: str

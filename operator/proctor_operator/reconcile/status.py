@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -138,9 +139,7 @@ def looked_at_again(execution: ProcExecution) -> ProcExecutionStatus:
     """The final status, of the generation that the execution has now; nothing else of it changes."""
     status, generation = execution.status, execution.generation
     conditions = tuple(
-        one.model_copy(update={"observed_generation": generation})
-        if isinstance(one.type, ConditionType)
-        else one
+        replace(one, observed_generation=generation) if isinstance(one.type, ConditionType) else one
         for one in status.conditions
     )
     return status.model_copy(update={"observed_generation": generation, "conditions": conditions})

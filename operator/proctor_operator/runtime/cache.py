@@ -20,6 +20,7 @@ from proctor_operator.domain.run import RecordedRun
 from proctor_operator.domain.schedule import ProcSchedule
 from proctor_operator.domain.workload import JobFacts, PodFacts
 from proctor_operator.ports.cluster import OwnObject
+from proctor_operator.reconcile.remains import remains_of
 from proctor_operator.reconcile.status import is_finished
 from proctor_operator.runtime.indexes import activity_index, finished_index, scheduled_index
 
@@ -55,7 +56,10 @@ def key_of(known: OwnObject) -> ObjectKey:
 
 
 class ObjectCache:
-    """Objects by key, Jobs by name, pods by the execution that their label names."""
+    """Objects by key, Jobs by name, pods by the execution that their label names.
+
+    Of an execution that is over only its remains are here (`reconcile.remains`): its object has the rest.
+    """
 
     def __init__(self) -> None:
         self._own: dict[ObjectKey, OwnObject] = {}
@@ -83,6 +87,8 @@ class ObjectCache:
             return False
         if old is not None and old.uid != known.uid:
             self._forget_uid(old.uid)
+        if isinstance(known, ProcExecution) and is_finished(known.status):
+            known = remains_of(known)
         self._own[key] = known
         self._keys_by_uid[known.uid] = key
         for index in self._indexes:

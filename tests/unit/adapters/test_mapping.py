@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,9 +103,7 @@ def test_what_cannot_be_parsed_comes_back_with_what_can_be_said_about_it(
 def test_a_problem_that_is_reported_already_is_known() -> None:
     first = read_execution(manifest(None))
     assert isinstance(first, UnreadableObject)
-    said = says(ConditionType.FAILED, reason="Unreadable").model_copy(
-        update={"message": first.problem}
-    )
+    said = replace(says(ConditionType.FAILED, reason="Unreadable"), message=first.problem)
 
     again = read_execution(manifest(None, {"conditions": dump_conditions((said,))}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -288,7 +289,7 @@ CHANGES: dict[str, tuple[ProcExecutionStatus, bool]] = {
         SAME.model_copy(
             update={
                 "conditions": (
-                    SAME.conditions[0].model_copy(update={"status": ConditionStatus.FALSE}),
+                    replace(SAME.conditions[0], status=ConditionStatus.FALSE),
                     *SAME.conditions[1:],
                 )
             }

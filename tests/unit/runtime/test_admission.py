@@ -15,6 +15,7 @@ from proctor_operator.domain.admission import Admitted, Operation, ReviewUid, Tu
 from proctor_operator.domain.causes import Cause
 from proctor_operator.domain.conditions import ConditionStatus, ConditionType, condition
 from proctor_operator.domain.errors import ClusterUnavailable, RecordUnavailable
+from proctor_operator.domain.execution import ProcRef
 from proctor_operator.domain.identity import Requester
 from proctor_operator.domain.naming import PROC_SCHEDULES, PROCS, RECORD_FINALIZER, SHARD_LABEL
 from proctor_operator.domain.objects import Kind
@@ -136,9 +137,7 @@ FORGED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 OTHER_SCHEDULE = schedule(
     name="other",
-    spec=schedule().spec.model_copy(
-        update={"proc_ref": schedule().spec.proc_ref.model_copy(update={"name": "drop-disk"})}
-    ),
+    spec=schedule().spec.model_copy(update={"proc_ref": ProcRef(name="drop-disk")}),
 )
 
 
@@ -388,7 +387,7 @@ async def test_it_is_turned_away_with_all_that_is_wrong_when(
 
 
 async def test_a_condition_of_an_older_generation_stands_against_nothing() -> None:
-    old = NOT_READY.model_copy(update={"observed_generation": 2})
+    old = replace(NOT_READY, observed_generation=2)
 
     await Gatehouse(proc(conditions=(old,))).stored(review(execution_manifest()))
 

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from proctor_operator.domain.errors import ClusterUnavailable, Expired, Forbidden
+from proctor_operator.domain.execution import ProcExecution
 from proctor_operator.domain.naming import Namespace, Uid
 from proctor_operator.domain.objects import Kind, ObjectKey
 from proctor_operator.runtime.cache import BURIED_AT_MOST, ObjectCache, key_of
@@ -359,7 +360,9 @@ def test_what_changed_or_went_is_found_without_a_list() -> None:
         await asyncio.sleep(72)
 
         assert {KEY, key_of(over)} <= set(await station.settled())
-        assert station.cache.get(key_of(over)) == deleted
+        known = station.cache.get(key_of(over))
+        assert isinstance(known, ProcExecution)
+        assert known.deletion_time == STARTED
         assert station.cache.get(PROC_KEY) is None
         assert calls == ["changed_own", "list_jobs", "list_pods"]
         rounds.cancel()

@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from proctor_operator.domain.conditions import MESSAGE_LIMIT_BYTES, Condition, shorten
+from proctor_operator.domain.conditions import (
+    MESSAGE_LIMIT_BYTES,
+    Condition,
+    dump_condition,
+    read_condition,
+    shorten,
+)
 from proctor_operator.domain.errors import Unreadable
 from proctor_operator.domain.execution import (
     Phase,
@@ -49,13 +55,9 @@ def read_schedule(manifest: Manifest) -> ProcSchedule | UnreadableObject:
 
 def read_conditions(manifest: Manifest) -> tuple[Condition, ...]:
     """Conditions of any object of ours; those that make no sense are left out."""
-    found = []
-    for one in (manifest.get("status") or {}).get("conditions") or []:
-        try:
-            found.append(parse(Condition, one, where="status.conditions"))
-        except Unreadable:
-            continue
-    return tuple(found)
+    shown = (manifest.get("status") or {}).get("conditions") or []
+    found = (read_condition(one) for one in shown)
+    return tuple(one for one in found if one is not None)
 
 
 def status_patch(before: StatusT, after: StatusT) -> JsonObject:
@@ -74,7 +76,7 @@ def dump_activity(activity: ProcActivity) -> JsonObject:
 
 def dump_conditions(conditions: tuple[Condition, ...]) -> list[JsonObject]:
     """Conditions as a status carries them."""
-    return [_dump(one) for one in conditions]
+    return [dump_condition(one) for one in conditions]
 
 
 def moment(text: str | None) -> datetime | None:
