@@ -13,6 +13,7 @@ from harness.memory import forget_the_peak, memory_kib
 from harness.own_node import (
     SHORT,
     SLOWER_AT_MOST,
+    captured,
     operator_on_its_own_node,
     run_short_ones,
     stored_lines,
@@ -134,6 +135,20 @@ def test_a_flood_keeps_its_beginning_and_its_end_and_counts_what_is_between(crow
     assert (said["status"], said["reason"]) == ("True", "Truncated")
     assert done["status"]["logLines"] == FLOOD_LINES
     assert f"{dropped} of {FLOOD_LINES} lines were dropped" in said["message"]
+
+
+def test_a_very_long_line_is_cut_and_the_next_one_is_there(operator: RunningOperator) -> None:
+    """On this node, because a kubelet that turns a log over while it is written so fast may leave some out."""
+    script = "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo after it"
+    operator.apply(proc("endless", script=script), execution("endless-1", of="endless"))
+
+    done = operator.wait_for_phase("endless-1", "Succeeded")
+
+    long, after = (line.partition(b" ")[2] for line in stored_lines(operator, "endless-1"))
+    assert after == b"after it"
+    assert long.endswith(b" bytes cut]")
+    assert long.count(b"x") + int(long.split(b"[")[1].split()[0]) == 3_000_000
+    assert captured(done) == ("True", "Truncated")
 
 
 def running(operator: RunningOperator) -> int:

@@ -159,19 +159,6 @@ def test_any_bytes_survive(operator: RunningOperator) -> None:
     assert stored(operator, "bytes-1") == b"red \x1b[31m nul \0 bad \xff\xfe do\rne\n\n\x01\n"
 
 
-def test_a_very_long_line_is_cut_and_the_next_one_is_there(operator: RunningOperator) -> None:
-    script = "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo after it"
-    operator.apply(proc("endless", script=script), execution("endless-1", of="endless"))
-
-    done = operator.wait_for_phase("endless-1", "Succeeded")
-
-    long, after = stored(operator, "endless-1").splitlines()
-    assert after == b"after it"
-    assert long.endswith(b" bytes cut]")
-    assert long.count(b"x") + int(long.split(b"[")[1].split()[0]) == 3_000_000
-    assert captured(done) == ("True", "Truncated")
-
-
 PIECE: Final = 16384
 """So many bytes of a long line the runtime writes at once, as soon as there are as many more."""
 FORGED: Final = b"2099-01-01T00:00:00Z later than all "

@@ -107,7 +107,7 @@ ENDS_BY_ITSELF: Final = {
     "fills-its-volume": Case(
         "Failed",
         "Evicted",
-        137,
+        ...,
         script="dd if=/dev/zero of=/scratch/f bs=1M count=8; sleep 300",
         spec=template(
             containers=[{"name": "proc", "volumeMounts": [{"name": "s", "mountPath": "/scratch"}]}],
