@@ -81,6 +81,15 @@ class Keeper:
         run = await self.records.fetch_run(request.key)
         return run is not None, bool(await self.logs.log_spans(request.key))
 
+    def attach(self, prefix: str, bounds: str) -> None:
+        """A partition of every table, as an administrator makes them: named so, and with these bounds."""
+        for table in PARTITIONED:
+            name = f'proctor."{prefix}{table}"'
+            self.database.query(
+                f"CREATE TABLE {name} PARTITION OF proctor.{table} FOR VALUES {bounds}"
+            )
+            self.database.query(f"ALTER TABLE {name} OWNER TO proctor_owner")
+
     def partitions(self) -> set[str]:
         names = """
         SELECT relname::text FROM pg_class
@@ -253,12 +262,7 @@ async def test_runs_are_recorded_while_old_months_go(keeper: Keeper) -> None:
 async def test_partitions_under_names_of_an_administrator_go_by_their_bounds(
     keeper: Keeper,
 ) -> None:
-    for table in PARTITIONED:
-        keeper.database.query(
-            f"""CREATE TABLE proctor."odd "" {table}" PARTITION OF proctor.{table}
-            FOR VALUES FROM ('2001-01-01') TO ('2003-01-01')"""
-        )
-        keeper.database.query(f'ALTER TABLE proctor."odd "" {table}" OWNER TO proctor_owner')
+    keeper.attach('odd "" ', "FROM ('2001-01-01') TO ('2003-01-01')")
 
     removed = await keeper.remove(record_days=400, log_days=90)
 
@@ -269,12 +273,7 @@ async def test_partitions_under_names_of_an_administrator_go_by_their_bounds(
 async def test_what_has_not_ended_stays_in_a_partition_that_has_no_beginning_for_us(
     keeper: Keeper, beginning: str
 ) -> None:
-    for table in PARTITIONED:
-        keeper.database.query(
-            f"""CREATE TABLE proctor.old_{table} PARTITION OF proctor.{table}
-            FOR VALUES FROM ({beginning}) TO ('2003-01-01+00')"""
-        )
-        keeper.database.query(f"ALTER TABLE proctor.old_{table} OWNER TO proctor_owner")
+    keeper.attach("old_", f"FROM ({beginning}) TO ('2003-01-01+00')")
     running = await keeper.run_of(dt.datetime(2002, 5, 5, tzinfo=dt.UTC), has_ended=False)
 
     removed = await keeper.remove(record_days=400, log_days=90)
@@ -291,12 +290,7 @@ async def test_what_has_not_ended_stays_in_a_partition_that_has_no_beginning_for
 async def test_a_partition_that_ends_beyond_our_calendar_takes_all_that_is_to_come(
     keeper: Keeper, end: str
 ) -> None:
-    for table in PARTITIONED:
-        keeper.database.query(
-            f"""CREATE TABLE proctor.all_{table} PARTITION OF proctor.{table}
-            FOR VALUES FROM ('2100-01-01+00') TO ({end})"""
-        )
-        keeper.database.query(f"ALTER TABLE proctor.all_{table} OWNER TO proctor_owner")
+    keeper.attach("all_", f"FROM ('2100-01-01+00') TO ({end})")
 
     assert await keeper.records.months_ahead() == 3
     made = await keeper.upkeep(

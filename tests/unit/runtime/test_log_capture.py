@@ -96,6 +96,13 @@ class Scene:
             self.log.write(b"line %d" % len(self.log.printed))
             await asyncio.sleep(0.25)
 
+    async def print_in_two_pieces(self, rest: bytes) -> None:
+        """A long line, of which a reading from the second before the next line brings only the rest."""
+        self.log.write_part(b"x" * 100)
+        await asyncio.sleep(1)
+        self.log.write(rest)
+        await asyncio.sleep(1.2)
+
     def follow(self) -> None:
         self.capture.follow(KEY, ALL, running("pod"))
 
@@ -284,10 +291,7 @@ def test_a_line_whose_rest_looks_like_a_line_with_a_time_hides_and_forges_nothin
         scene.node.can_follow = follows
         scene.follow()
         await scene.print_for(20)
-        scene.log.write_part(b"x" * 100)
-        await asyncio.sleep(1)
-        scene.log.write(rest)
-        await asyncio.sleep(1.2)
+        await scene.print_in_two_pieces(rest)
         scene.log.write(b"the last one before a break")
         await asyncio.sleep(20)
         scene.log.break_off()
@@ -306,10 +310,7 @@ def test_such_a_rest_at_the_beginning_of_the_last_reading_is_no_line_either(rest
     async def test(scene: Scene) -> None:
         scene.follow()
         await scene.print_for(20)
-        scene.log.write_part(b"x" * 100)
-        await asyncio.sleep(1)
-        scene.log.write(rest)
-        await asyncio.sleep(1.2)
+        await scene.print_in_two_pieces(rest)
         scene.log.write(b"the last one")
 
         assert (await scene.end()).reason == "Captured"
